@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+
+	"rsagent/sysctl"
+)
+
+// A Baseline is what was found before rsagent changed it for the first time
+// since the machine (or the network namespace) came up, and which keys have
+// been written since. It is what [Teardown] goes back to.
+//
+// A value is recorded before it is first changed, and never again: what is
+// found later may be our own.
+type Baseline struct {
+	Device  string             `json:"device,omitempty"`
+	Link    *LinkFound         `json:"link,omitempty"`
+	Sysctls map[sysctl.Key]int `json:"sysctls,omitempty"`
+	Addrs   []AddrFound        `json:"addresses,omitempty"`
+	// Adopted holds the keys written by us, with the index of the device they
+	// were written on (0 for all): a device made anew has to be written anew.
+	Adopted map[sysctl.Key]int `json:"adopted,omitempty"`
+}
+
+// LinkFound is how the tunnel was found.
+type LinkFound struct {
+	Existed bool `json:"existed"`
+	Up      bool `json:"up"`
+	Created bool `json:"created,omitempty"` // by us, in a namespace without one
+}
+
+// AddrFound is a VIP that was on the tunnel before us, under another label.
+type AddrFound struct {
+	Prefix string `json:"prefix"`
+	Label  string `json:"label"`
+}
+
+// Empty reports whether nothing was ever recorded.
+func (b Baseline) Empty() bool { return b.Link == nil && len(b.Sysctls) == 0 && len(b.Addrs) == 0 }
+
+// Record returns b with everything added that the plan is about to change for
+// the first time, and whether anything was added. It must be stored before
+// the plan is carried out.
+func (b Baseline) Record(got Observed, plan []Action) (Baseline, bool) {
+	before := b
+	b = b.clone()
+	changed := false
+	for _, a := range plan {
+		switch a := a.(type) {
+		case LoadModule:
+			changed = b.recordLink(a.Device, LinkFound{}) || changed
+		case CreateTunnel:
+			changed = b.recordLink(a.Device, LinkFound{Created: true}) || changed
+		case LinkUp:
+			changed = b.recordLink(a.Device, LinkFound{Existed: true}) || changed
+		case SetSysctl:
+			v, known := got.Sysctls[a.Key]
+			if _, recorded := b.Sysctls[a.Key]; known && !recorded {
+				b.Sysctls[a.Key] = v
+				changed = true
+			}
+		case Relabel:
+			changed = b.recordAddr(got, a) || changed
+		}
+	}
+	if t, ok := got.Tunnel(); ok && len(plan) > 0 {
+		changed = b.recordLink(t.Name, LinkFound{Existed: true, Up: t.Up}) || changed
+	}
+	if !changed {
+		return before, false
+	}
+	return b, true
+}
+
+// Adopt returns b with the keys of the actions marked as written.
+func (b Baseline) Adopt(got Observed, done []Action) (Baseline, bool) {
+	before := b
+	b = b.clone()
+	for _, a := range done {
+		if s, ok := a.(SetSysctl); ok {
+			b.Adopted[s.Key] = indexOf(got, s.Key.Scope)
+		}
+	}
+	if maps.Equal(before.Adopted, b.Adopted) {
+		return before, false
+	}
+	return b, true
+}
+
+// AdoptedOn returns the keys that were written on the devices as they are now.
+func (b Baseline) AdoptedOn(got Observed) map[sysctl.Key]bool {
+	out := map[sysctl.Key]bool{}
+	for key, index := range b.Adopted {
+		if indexOf(got, key.Scope) == index {
+			out[key] = true
+		}
+	}
+	return out
+}
+
+func indexOf(got Observed, scope string) int {
+	if scope == sysctl.All {
+		return 0
+	}
+	if l, ok := got.Link(scope); ok {
+		return l.Index
+	}
+	return -1
+}
+
+func (b *Baseline) recordLink(device string, found LinkFound) bool {
+	if b.Link != nil {
+		return false
+	}
+	b.Device, b.Link = device, &found
+	return true
+}
+
+func (b *Baseline) recordAddr(got Observed, a Relabel) bool {
+	p := a.Prefix.String()
+	if slices.ContainsFunc(b.Addrs, func(f AddrFound) bool { return f.Prefix == p }) {
+		return false
+	}
+	for _, addr := range got.Addrs {
+		// Where we have been before, a lost label is drift and not the past.
+		if addr.Prefix == a.Prefix && got.linkByIndex(addr.Index).Name == a.Device && len(b.Adopted) == 0 {
+			b.Addrs = append(b.Addrs, AddrFound{p, addr.Label})
+			return true
+		}
+	}
+	return false
+}
+
+func (b Baseline) clone() Baseline {
+	b.Sysctls, b.Adopted = maps.Clone(b.Sysctls), maps.Clone(b.Adopted)
+	if b.Sysctls == nil {
+		b.Sysctls = map[sysctl.Key]int{}
+	}
+	if b.Adopted == nil {
+		b.Adopted = map[sysctl.Key]int{}
+	}
+	b.Addrs = slices.Clone(b.Addrs)
+	return b
+}

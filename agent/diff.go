@@ -1,0 +1,306 @@
+package agent
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Diff compares what is wanted with what was observed. All policy is here. It
+// is total and pure, and the order of its findings is fixed: tunnel, settings,
+// addresses, verdicts, surroundings, gaps. Findings that are in order are
+// included, so that a table can show them; [Drift] leaves them out. want must
+// be in normal form.
+//
+// Two rules keep a pass from doing harm. A VIP gets no fix while the ARP
+// settings cannot be read, or while the host answers ARP for it elsewhere. And
+// when no VIP at all is in place or can be put in place, nothing has a fix:
+// settings are changed for the sake of a VIP, never by themselves.
+func Diff(want Desired, got Observed) []Finding {
+	d := newDiffer(want, got)
+	d.tunnelFindings()
+	d.sysctlFindings()
+	d.addressFindings()
+	d.verdictFindings()
+	d.surroundings()
+	d.gaps()
+	if d.hopeless() {
+		d.withhold()
+	}
+	return d.out
+}
+
+type differ struct {
+	want     Desired
+	got      Observed
+	tunnel   Link // zero if there is none
+	found    bool
+	device   string // the tunnel's name here
+	wanted   map[netip.Addr]bool
+	byAddr   map[netip.Addr][]Addr
+	present  map[netip.Addr]bool // VIPs that are on the tunnel as /32
+	blocked  map[netip.Addr]string
+	rips     map[netip.Addr]string // this host's own addresses and their devices
+	arpBlind bool                  // an ARP setting could not be read
+	filtered bool                  // rp_filter is known to drop the path
+	out      []Finding
+}
+
+func newDiffer(want Desired, got Observed) *differ {
+	d := &differ{
+		want: want, got: got, device: got.device(want),
+		wanted:  map[netip.Addr]bool{},
+		byAddr:  make(map[netip.Addr][]Addr, len(got.Addrs)),
+		present: map[netip.Addr]bool{},
+		blocked: map[netip.Addr]string{},
+		rips:    ownAddresses(got),
+	}
+	d.tunnel, d.found = got.Tunnel()
+	for _, vip := range want.VIPs {
+		d.wanted[vip] = true
+	}
+	for _, a := range got.Addrs {
+		d.byAddr[a.Prefix.Addr()] = append(d.byAddr[a.Prefix.Addr()], a)
+	}
+	for _, vip := range want.VIPs {
+		d.present[vip] = slices.ContainsFunc(d.byAddr[vip], d.inPlace)
+		d.blocked[vip] = d.obstacle(vip)
+	}
+	return d
+}
+
+func (d *differ) add(f Finding) { d.out = append(d.out, f) }
+
+// ok adds a row that is in order.
+func (d *differ) ok(id, subject, name, want, got string) {
+	d.add(Finding{ID: id, Want: want, Got: got, Row: &Row{subject, name, want, got}})
+}
+
+// inPlace reports whether a is an address as a VIP must be: /32, on the tunnel.
+func (d *differ) inPlace(a Addr) bool {
+	return d.found && a.Index == d.tunnel.Index && a.Prefix.Bits() == 32
+}
+
+// obstacle says why a VIP must not be put in place, or "".
+func (d *differ) obstacle(vip netip.Addr) string {
+	if dev, ok := d.rips[vip]; ok {
+		return fmt.Sprintf("it is this host's own address on %s", dev)
+	}
+	for _, a := range d.byAddr[vip] {
+		if l := d.got.linkByIndex(a.Index); l.ARP && !d.want.RemoveStrays {
+			return fmt.Sprintf("it is on %s, where this host answers ARP for it", l.Name)
+		}
+	}
+	return ""
+}
+
+// hopeless reports whether no VIP is in place and none can be put there.
+func (d *differ) hopeless() bool {
+	if d.misfit() {
+		return true
+	}
+	return !slices.ContainsFunc(d.want.VIPs, func(vip netip.Addr) bool {
+		return d.present[vip] || d.blocked[vip] == ""
+	})
+}
+
+// misfit reports whether the tunnel's name is taken by a device of another kind.
+func (d *differ) misfit() bool {
+	_, taken := d.got.Link(d.want.Device)
+	return taken && !d.found
+}
+
+func (d *differ) withhold() {
+	for i, f := range d.out {
+		if f.Fix != nil && f.Fix.Phase() != PhaseRemove {
+			d.out[i].Fix = nil
+		}
+	}
+}
+
+func (d *differ) tunnelFindings() {
+	id := "link/" + d.want.Device
+	squatter, taken := d.got.Link(d.want.Device)
+	switch {
+	case d.found:
+		d.ok("module/ipip", "module", "ipip", "loaded", "loaded")
+		name := "any to any"
+		if d.device != d.want.Device {
+			name = "named " + d.device + " here, any to any"
+		}
+		d.linkState(id, name)
+		d.shadows()
+	case taken:
+		kind := squatter.Kind
+		if kind == "" {
+			kind = "a hardware device"
+		}
+		got := "kind " + kind
+		if squatter.Kind == "ipip" {
+			got = "ipip, but not from any to any"
+		}
+		d.add(Finding{
+			ID: id, Severity: Critical, Want: "kind ipip, any to any", Got: got,
+			Why: fmt.Sprintf("%s is not the kernel's IPIP fallback device, and while it holds the name the kernel cannot create one; it is not ours to remove: rename or delete it.", d.want.Device),
+			Row: &Row{"link", d.want.Device, "ipip, any to any", got},
+		})
+	default:
+		d.absentTunnel(id)
+	}
+}
+
+func (d *differ) absentTunnel(id string) {
+	if d.got.Module.Loaded {
+		d.ok("module/ipip", "module", "ipip", "loaded", "loaded")
+		d.add(Finding{
+			ID: id, Severity: Critical, Want: "present", Got: "absent",
+			Why: "without the device nothing unwraps the director's packets; this network namespace has no fallback device of its own.",
+			Fix: CreateTunnel{d.want.Device},
+			Row: &Row{"link", d.want.Device, "ipip, any to any", "absent"},
+		})
+	} else {
+		got := "not loaded"
+		why := "without it the kernel answers the director's packets with \"protocol unreachable\"."
+		if d.got.Module.Obstacle != "" {
+			got += ": " + d.got.Module.Obstacle
+		}
+		d.add(Finding{
+			ID: "module/ipip", Severity: Critical, Want: "loaded", Got: got, Why: why,
+			Fix: LoadModule{d.want.Device},
+			Row: &Row{"module", "ipip", "loaded", got},
+		})
+	}
+	// The device will be down when it appears.
+	d.add(Finding{ID: id + "/up", Want: "up", Got: "absent", Fix: LinkUp{d.want.Device}})
+}
+
+func (d *differ) linkState(id, what string) {
+	if d.tunnel.Up {
+		d.ok(id, "link", d.want.Device, "up", fmt.Sprintf("up, %s, mtu %d", what, d.tunnel.MTU))
+		return
+	}
+	d.ok(id, "link", d.want.Device, "ipip, any to any", what)
+	d.add(Finding{
+		ID: id + "/up", Severity: Critical, Want: "up", Got: "down",
+		Why: "a tunnel that is down is not asked: the kernel answers the director's packets with \"port unreachable\".",
+		Fix: LinkUp{d.device},
+		Row: &Row{"link", d.want.Device, "up", "down"},
+	})
+}
+
+// shadows finds IPIP devices that the kernel prefers to the fallback device.
+// Order of lookup, among devices that are up: local and remote, remote, local,
+// collect_md, fallback (ip_tunnel_lookup in net/ipv4/ip_tunnel.c).
+func (d *differ) shadows() {
+	for _, l := range d.got.Links {
+		if l.Kind != "ipip" || !l.Up || l.Fallback() {
+			continue
+		}
+		severity, takes := d.shadow(l)
+		if severity == OK {
+			continue
+		}
+		d.add(Finding{
+			ID: "shadow/" + l.Name, Severity: severity, Want: "no tunnel before " + d.device, Got: takes,
+			Why: fmt.Sprintf("the kernel hands %s to %s before it asks %s, so the settings of %s decide; it is not ours to change.", takes, l.Name, d.device, l.Name),
+			Row: &Row{"shadow", l.Name, "nothing before " + d.device, "takes " + takes},
+		})
+	}
+}
+
+func (d *differ) shadow(l Link) (severity Severity, takes string) {
+	if l.Local.IsValid() && len(d.byAddr[l.Local]) == 0 {
+		return OK, "" // no packet to that address ends here
+	}
+	switch {
+	case l.External:
+		return Critical, "every packet"
+	case !l.Remote.IsValid():
+		return Critical, "every packet to " + l.Local.String()
+	case slices.Contains(d.want.Directors, l.Remote):
+		return Critical, "every packet from director " + l.Remote.String()
+	case len(d.want.Directors) == 0:
+		return Warning, "every packet from " + l.Remote.String()
+	}
+	return OK, ""
+}
+
+func (d *differ) verdictFindings() {
+	if !d.found || !d.tunnel.Up || d.filtered {
+		return // the cause is a finding already
+	}
+	for _, vip := range d.want.VIPs {
+		v, known := d.got.Verdicts[vip]
+		if !d.present[vip] || !known {
+			continue
+		}
+		d.verdict("route/"+vip.String(), vip, v)
+	}
+}
+
+func (d *differ) verdict(id string, vip netip.Addr, v Verdict) {
+	f := Finding{ID: id, Want: "local", Got: "local", Row: &Row{"route", vip.String(), "local", "local"}}
+	switch {
+	case v.OnLinkOnly:
+		f.Severity, f.Got = Warning, "local for clients on link only"
+		f.Why = "loose filtering drops a client that this host has no route to, and there is no default route."
+	case !v.Local:
+		f.Severity, f.Got = Critical, v.Text
+		f.Why = "the kernel, asked what it would do with a packet for the VIP that comes out of the tunnel, does not say \"local\"; look at ip rule, ip route show table local, and rp_filter."
+	}
+	f.Row.Got = f.Got
+	d.add(f)
+}
+
+// surroundings looks at what is not ours to change but breaks the path or
+// leaks: the gateway, the source address, who may send.
+func (d *differ) surroundings() {
+	for _, g := range d.got.Gateways {
+		d.gateway(g)
+	}
+	if d.wanted[d.got.Source] {
+		d.add(Finding{
+			ID: "source/" + d.got.Source.String(), Severity: Warning, Want: "the RIP", Got: d.got.Source.String(),
+			Why: "this host's own connections leave with the VIP as source, and their answers go to the director; give the outgoing interface an address, or the route a src.",
+			Row: &Row{"source", d.got.Source.String(), "not chosen", "source of our own traffic"},
+		})
+	}
+	if d.want.AnySender {
+		d.add(Finding{
+			ID: "senders", Severity: Warning, Want: "known directors", Got: "anyone",
+			Why: "IPIP knows no authentication: whoever reaches this host can put packets into it; name the directors in the config.",
+			Row: &Row{"senders", "directors", "named", "anyone may tunnel to us"},
+		})
+	}
+}
+
+func (d *differ) gateway(g Gateway) {
+	got := fmt.Sprintf("default via %s dev %s", g.Via, g.Device)
+	role := ""
+	switch {
+	case slices.Contains(d.want.Directors, g.Via):
+		role = "a director"
+	case d.wanted[g.Via]:
+		role = "a VIP"
+	default:
+		d.ok("gateway", "gateway", g.Via.String(), "not a director", got)
+		return
+	}
+	d.add(Finding{
+		ID: "gateway", Severity: Warning, Want: "not a director", Got: got,
+		Why: fmt.Sprintf("the gateway is %s: replies would pass the director, which in LVS/TUN drops them or sends them round; route through a router.", role),
+		Row: &Row{"gateway", g.Via.String(), "not a director", got},
+	})
+}
+
+func (d *differ) gaps() {
+	for _, g := range d.got.Gaps {
+		subject, name, _ := strings.Cut(g.ID, "/")
+		d.add(Finding{
+			ID: g.ID, Severity: Unknown, Want: "readable", Got: "could not tell",
+			Why: g.Err + ".",
+			Row: &Row{subject, name, "readable", "could not tell"},
+		})
+	}
+}

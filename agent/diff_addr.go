@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"rsagent/sysctl"
+)
+
+func (d *differ) addressFindings() {
+	for _, vip := range d.want.VIPs {
+		d.vip(vip)
+		for _, a := range d.byAddr[vip] {
+			if !d.inPlace(a) {
+				d.stray(vip, a)
+			}
+		}
+	}
+	d.others()
+}
+
+// vip looks at the address where it must be.
+func (d *differ) vip(vip netip.Addr) {
+	prefix := netip.PrefixFrom(vip, 32)
+	f := Finding{
+		ID: fmt.Sprintf("addr/%s/%s", d.device, vip), Want: "present", Got: "present",
+		Row: &Row{"address", vip.String(), "on " + d.device, "present"},
+	}
+	i := slices.IndexFunc(d.byAddr[vip], d.inPlace)
+	switch {
+	case i < 0:
+		f.Severity, f.Got, f.Row.Got = Critical, "absent", "absent"
+		f.Why = d.absence()
+		f.Fix = AddAddr{d.device, prefix, Label(d.device)}
+		if why := d.blocked[vip]; why != "" {
+			f.Fix, f.Why = nil, f.Why+" It is not added, because "+why+"."
+		} else if d.arpBlind {
+			f.Fix, f.Why = nil, f.Why+" It is not added, because the ARP settings could not be read."
+		}
+	case d.byAddr[vip][i].Label != Label(d.device):
+		f.Severity, f.Want, f.Got = Warning, "label "+Label(d.device), "label "+d.byAddr[vip][i].Label
+		f.Row.Got = "present, " + f.Got
+		f.Why = "it works, but without the label it is not known as ours, and would stay when it leaves the config."
+		f.Fix = Relabel{d.device, prefix, Label(d.device)}
+	}
+	d.add(f)
+}
+
+// absence says what the kernel does with a VIP's packets while it is missing.
+func (d *differ) absence() string {
+	if d.got.Sysctls[sysctl.Key{Scope: sysctl.All, Name: "forwarding"}] != 0 {
+		return "packets for the VIP are not ours, and since this host forwards it sends them out again: they can loop between here and the director."
+	}
+	return "packets for the VIP are not ours, so the kernel drops them."
+}
+
+// stray looks at a VIP that is somewhere else, or with another prefix.
+func (d *differ) stray(vip netip.Addr, a Addr) {
+	l := d.got.linkByIndex(a.Index)
+	f := Finding{
+		ID: fmt.Sprintf("addr/%s/%s", l.Name, vip), Severity: Critical, Want: "absent", Got: "present as " + a.Prefix.String(),
+		Row: &Row{"address", vip.String(), "not on " + l.Name, "present as " + a.Prefix.String()},
+	}
+	ours := a.Label == Label(l.Name)
+	device, own := d.rips[vip]
+	switch {
+	case d.found && l.Index == d.tunnel.Index:
+		f.ID += fmt.Sprintf("/%d", a.Prefix.Bits())
+		f.Severity, f.Want = Warning, "present as /32 only"
+		f.Why = fmt.Sprintf("the prefix sends replies to all of %s into the tunnel.", a.Prefix.Masked())
+	case own && device == l.Name:
+		f.Why = fmt.Sprintf("it is this host's own address (its RIP): a VIP must be another one. Take %s out of the config.", vip)
+		d.add(f)
+		return
+	case l.ARP:
+		f.Why = fmt.Sprintf("this host answers ARP for the VIP on %s, and so takes it from the director.", l.Name)
+	case l.Name == "lo":
+		f.Severity = Warning
+		f.Why = "the VIP is served from lo as well; it stays local when it is taken off the tunnel."
+	default:
+		f.Why = fmt.Sprintf("the VIP is on %s as well; it stays local when it is taken off the tunnel.", l.Name)
+	}
+	if d.want.RemoveStrays || ours {
+		f.Fix = DelAddr{l.Name, a.Prefix}
+	} else {
+		f.Why += " It is not ours to remove; \"stray_vips: remove\" in the config makes it ours."
+	}
+	d.add(f)
+}
+
+// others looks at the tunnel's addresses that are no VIPs.
+func (d *differ) others() {
+	for _, a := range d.got.Addrs {
+		addr := a.Prefix.Addr()
+		// 127.0.0.42/32 and the like are placeholders, which some recipes give
+		// to a tunnel so that loose filtering works.
+		if !d.found || a.Index != d.tunnel.Index || d.wanted[addr] || addr.IsLoopback() {
+			continue
+		}
+		f := Finding{
+			ID: fmt.Sprintf("addr/%s/%s", d.device, addr), Severity: Warning, Want: "absent", Got: "present",
+			Why: "it is not in the config and does not carry our label, so it stays; add it to vips, or remove it by hand.",
+			Row: &Row{"address", addr.String(), "not on " + d.device, "present"},
+		}
+		if a.Label == Label(d.device) {
+			f.Why = "it carries our label and is no longer in the config."
+			f.Fix = DelAddr{d.device, a.Prefix}
+		}
+		d.add(f)
+	}
+}
+
+// Conflicts returns what makes the config impossible on this host, in words
+// for the person who wrote it: VIPs that are the host's own addresses. They
+// are errors of the config and not drift, since no change to the kernel could
+// be right.
+func Conflicts(want Desired, got Observed) []string {
+	var out []string
+	own := ownAddresses(got)
+	for _, vip := range want.VIPs {
+		if dev, ok := own[vip]; ok {
+			out = append(out, fmt.Sprintf("VIP %s is this host's own address on %s (its RIP): a VIP must be another address, which the director holds", vip, dev))
+		}
+	}
+	return out
+}
+
+// ownAddresses returns the RIPs of this host with their devices: the source of
+// its own traffic, and the first address of each device that answers ARP, if
+// there is a network behind it. Later addresses on a device, and a lone /32,
+// are not among them: a VIP there is one that strayed.
+func ownAddresses(got Observed) map[netip.Addr]string {
+	own := map[netip.Addr]string{}
+	seen := map[int]bool{}
+	for _, a := range got.Addrs {
+		first := !seen[a.Index]
+		seen[a.Index] = true
+		addr := a.Prefix.Addr()
+		if addr != got.Source && (!first || a.Prefix.Bits() == 32) {
+			continue
+		}
+		if l := got.linkByIndex(a.Index); l.ARP {
+			own[addr] = l.Name
+		}
+	}
+	return own
+}

@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"net/netip"
+	"slices"
+
+	"rsagent/sysctl"
+)
+
+// Observed is one consistent reading of everything that [Desired] talks about,
+// foreign things included.
+type Observed struct {
+	Module  Module
+	Links   []Link // in order of Index
+	Addrs   []Addr // IPv4, in the kernel's order
+	Sysctls map[sysctl.Key]int
+	// Verdicts is the kernel's answer, for each wanted VIP that is on the
+	// tunnel, to "what would you do with a packet for it from a client?".
+	Verdicts map[netip.Addr]Verdict
+	Gateways []Gateway  // of the default routes
+	Source   netip.Addr // chosen for our own traffic to the world; zero if there is no route
+	Gaps     []Gap      // what could not be read
+	// Adopted holds the keys that are known to have been written on their
+	// present device. It is filled from the [Baseline], not by the kernel.
+	Adopted map[sysctl.Key]bool
+}
+
+// Module is the state of the kernel's ipip module.
+type Module struct {
+	Loaded bool
+	// Obstacle says why the module cannot be loaded, if a reason is in sight
+	// (a blacklist, modules disabled …). Only read while no tunnel is there.
+	Obstacle string
+}
+
+// Link is a network device.
+type Link struct {
+	Index int
+	Name  string
+	Kind  string // as in `ip -d link`: ipip, veth, dummy …; "" for hardware
+	Up    bool   // administratively up
+	ARP   bool   // answers ARP: neither NOARP nor loopback
+	MTU   int
+	// For kind ipip. The zero Addr means any.
+	Local, Remote netip.Addr
+	External      bool // collect_md
+}
+
+// Fallback reports whether l is the kernel's catch-all IPIP device: of kind
+// ipip, from any to any, not collect_md. There is at most one in a network
+// namespace, whatever its name (ip_tunnel_lookup in net/ipv4/ip_tunnel.c).
+func (l Link) Fallback() bool {
+	return l.Kind == "ipip" && !l.Local.IsValid() && !l.Remote.IsValid() && !l.External
+}
+
+// Addr is an IPv4 address on a device.
+type Addr struct {
+	Index  int // of the link
+	Prefix netip.Prefix
+	Label  string
+}
+
+// Verdict is what the kernel would do with a packet from a client to a VIP
+// that has come out of the tunnel.
+type Verdict struct {
+	Local bool
+	// OnLinkOnly is true if only clients in a directly connected network get
+	// through: loose filtering without a default route.
+	OnLinkOnly bool
+	Text       string // what it would do instead; empty if Local
+}
+
+// Gateway is a next hop of a default route.
+type Gateway struct {
+	Via    netip.Addr
+	Device string
+}
+
+// Gap is something that could not be read.
+type Gap struct {
+	ID  string // of the finding that is missing for it
+	Err string
+}
+
+// Tunnel returns the device that takes the role of the tunnel: the fallback
+// device under whatever name, since other programs rename it.
+func (o Observed) Tunnel() (Link, bool) {
+	i := slices.IndexFunc(o.Links, Link.Fallback)
+	if i < 0 {
+		return Link{}, false
+	}
+	return o.Links[i], true
+}
+
+// Link returns the link with the given name.
+func (o Observed) Link(name string) (Link, bool) {
+	i := slices.IndexFunc(o.Links, func(l Link) bool { return l.Name == name })
+	if i < 0 {
+		return Link{}, false
+	}
+	return o.Links[i], true
+}
+
+func (o Observed) linkByIndex(index int) Link {
+	i := slices.IndexFunc(o.Links, func(l Link) bool { return l.Index == index })
+	if i < 0 {
+		return Link{Index: index, Name: "?"}
+	}
+	return o.Links[i]
+}
+
+// device returns the name under which the tunnel is known here: that of the
+// fallback device if there is one, else the configured one.
+func (o Observed) device(want Desired) string {
+	if t, ok := o.Tunnel(); ok {
+		return t.Name
+	}
+	return want.Device
+}

@@ -1,0 +1,203 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kernel is everything that has effects. Implementations decide nothing.
+type Kernel interface {
+	// Observe returns one consistent reading, without changing anything, not
+	// even by loading a module. What could not be read is a Gap; an error
+	// means that there is no reading.
+	Observe(ctx context.Context, want Desired) (Observed, error)
+	// Apply carries out actions of one phase, all of them, and returns one
+	// error for each, nil for those done. Doing what is already so succeeds.
+	Apply(ctx context.Context, actions []Action) []error
+	// Watch returns hints to look again. They are lossy: several changes may
+	// give one hint, and some changes give none. The channel is closed when
+	// ctx ends.
+	Watch(ctx context.Context) <-chan struct{}
+}
+
+// Store keeps the Baseline across runs.
+type Store interface {
+	// Load returns the baseline of this boot and network namespace, empty if
+	// there is none.
+	Load() (Baseline, error)
+	// Save replaces it, atomically and durably.
+	Save(Baseline) error
+}
+
+// rounds bounds a pass: one to make the tunnel, one for the rest, and two for
+// somebody (udev, as a rule) who undoes a setting while we are at it.
+const rounds = 4
+
+var errWithheld = errors.New("not tried, because an earlier step failed")
+
+// Look observes and compares, and changes nothing. What a pass would do is in
+// the report's Plan. A store that cannot be read counts as empty: looking must
+// work for everyone.
+func Look(ctx context.Context, k Kernel, s Store, want Desired) (Report, Observed) {
+	base, err := s.Load()
+	if err != nil {
+		base = Baseline{}
+	}
+	start := time.Now()
+	got, findings := look(ctx, k, base, want)
+	r := Report{Time: start, Before: findings, After: findings, VIPs: len(want.VIPs)}
+	r.Plan = Plan(findings)
+	r.Took = time.Since(start)
+	return r, got
+}
+
+func look(ctx context.Context, k Kernel, base Baseline, want Desired) (Observed, []Finding) {
+	got, err := k.Observe(ctx, want)
+	if err != nil {
+		return got, []Finding{{
+			ID: "kernel", Severity: Unknown, Want: "a reading", Got: "could not tell", Why: err.Error() + ".",
+			Row: &Row{"kernel", "netlink", "a reading", "could not tell"},
+		}}
+	}
+	got.Adopted = base.AdoptedOn(got)
+	return got, Diff(want, got)
+}
+
+// Pass makes the kernel what want asks for, as far as that is safe, and
+// returns what it found, did and left. It is idempotent, and may be cut short
+// at any point: the next pass goes on. The error is about the store: what was
+// found could not be recorded, and nothing was changed after that. With want.ObserveOnly it is the same as Look.
+func Pass(ctx context.Context, k Kernel, s Store, want Desired) (Report, error) {
+	if want.ObserveOnly {
+		r, _ := Look(ctx, k, s, want)
+		return r, nil
+	}
+	p := pass{kernel: k, store: s, want: want}
+	r := Report{Time: time.Now(), VIPs: len(want.VIPs)}
+	var err error
+	if p.base, err = s.Load(); err != nil {
+		return r, err
+	}
+	got, findings := look(ctx, k, p.base, want)
+	r.Before = findings
+	for range rounds {
+		plan := Plan(findings)
+		if len(plan) == 0 || ctx.Err() != nil {
+			break
+		}
+		steps, err := p.round(ctx, got, plan)
+		r.Done = append(r.Done, steps...)
+		if err != nil {
+			r.After, r.Plan = findings, plan
+			return r, err
+		}
+		got, findings = look(ctx, k, p.base, want)
+		if !progress(steps) {
+			break
+		}
+	}
+	r.After, r.Plan = findings, Plan(findings)
+	r.Took = time.Since(r.Time)
+	return r, nil
+}
+
+type pass struct {
+	kernel Kernel
+	store  Store
+	want   Desired
+	base   Baseline
+}
+
+// round carries out a plan, or, if it makes the tunnel, that part alone: what
+// else is needed can only be seen when the device is there.
+func (p *pass) round(ctx context.Context, got Observed, plan []Action) ([]Step, error) {
+	if plan[0].Phase() == PhaseTunnel {
+		n := 1
+		for n < len(plan) && plan[n].Phase() == PhaseTunnel {
+			n++
+		}
+		plan = plan[:n]
+	}
+	if base, changed := p.base.Record(got, plan); changed {
+		if err := p.store.Save(base); err != nil {
+			return nil, fmt.Errorf("nothing was changed, because what was found cannot be recorded: %w", err)
+		}
+		p.base = base
+	}
+	steps := Execute(ctx, p.kernel, plan)
+	if base, changed := p.base.Adopt(got, done(steps)); changed {
+		if err := p.store.Save(base); err != nil {
+			return steps, err
+		}
+		p.base = base
+	}
+	return steps, nil
+}
+
+// Execute carries out a plan phase by phase and fails closed: after a failed
+// setting no address is added, after a failed addition nothing is removed, and
+// in a teardown settings are restored only when the VIPs are gone. Between
+// phases it stops when ctx ends.
+func Execute(ctx context.Context, k Kernel, plan []Action) []Step {
+	var steps []Step
+	failed := map[Phase]bool{}
+	for len(plan) > 0 {
+		phase, n := plan[0].Phase(), 1
+		for n < len(plan) && plan[n].Phase() == phase {
+			n++
+		}
+		group := plan[:n]
+		plan = plan[n:]
+		var errs []error
+		switch {
+		case ctx.Err() != nil:
+			errs = repeat(fmt.Errorf("not tried: %w", context.Cause(ctx)), n)
+		case withheld(phase, failed):
+			errs = repeat(errWithheld, n)
+		default:
+			// A phase that has begun is finished: half a group helps nobody.
+			errs = k.Apply(context.WithoutCancel(ctx), group)
+		}
+		for i, a := range group {
+			steps = append(steps, Step{a, errs[i]})
+			failed[phase] = failed[phase] || errs[i] != nil
+		}
+	}
+	return steps
+}
+
+func withheld(phase Phase, failed map[Phase]bool) bool {
+	switch phase {
+	case PhaseSysctl, PhaseLinkUp:
+		return failed[PhaseTunnel]
+	case PhaseAddress:
+		return failed[PhaseTunnel] || failed[PhaseSysctl]
+	case PhaseRemove:
+		return failed[PhaseAddress]
+	case PhaseRestore, PhaseDown, PhaseUnload:
+		return failed[PhaseRemove]
+	}
+	return false
+}
+
+func repeat(err error, n int) []error {
+	errs := make([]error, n)
+	for i := range errs {
+		errs[i] = err
+	}
+	return errs
+}
+
+func done(steps []Step) []Action {
+	var out []Action
+	for _, s := range steps {
+		if s.Err == nil {
+			out = append(out, s.Action)
+		}
+	}
+	return out
+}
+
+func progress(steps []Step) bool { return len(done(steps)) > 0 }

@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"net/netip"
+	"slices"
+
+	"rsagent/sysctl"
+)
+
+// Teardown returns the actions that undo what was done, in the safe order:
+// every address that carries our label first, then the settings as they were
+// found, then the device down if it was down, then the module if it was not
+// there. It names only what is not yet so: after it has been carried out it
+// is empty. What the baseline does not know is left alone.
+//
+// The module is unloaded only where alone is true: the caller knows that no
+// other network namespace could be using it.
+func Teardown(base Baseline, device string, got Observed, alone bool) []Action {
+	tunnel, found := got.Tunnel()
+	if found {
+		device = tunnel.Name
+	}
+	var plan []Action
+	plan = append(plan, removals(device, got)...)
+	plan = append(plan, reinstated(base, device, got)...)
+	plan = append(plan, restored(base, got)...)
+	if base.Link == nil || !found {
+		return plan
+	}
+	if !base.Link.Up && tunnel.Up {
+		plan = append(plan, LinkDown{device})
+	}
+	switch {
+	case base.Link.Created:
+		plan = append(plan, DeleteTunnel{device})
+	case !base.Link.Existed && alone && got.Module.Loaded:
+		plan = append(plan, UnloadModule{})
+	}
+	return plan
+}
+
+func removals(device string, got Observed) []Action {
+	var out []Action
+	for _, a := range got.Addrs {
+		if a.Label == Label(device) && got.linkByIndex(a.Index).Name == device {
+			out = append(out, DelAddr{device, a.Prefix})
+		}
+	}
+	return out
+}
+
+// reinstated puts back the VIPs that were there before us. They follow their
+// removal directly, so that the path is interrupted for no longer than it was
+// when we took them over.
+func reinstated(base Baseline, device string, got Observed) []Action {
+	var out []Action
+	for _, f := range base.Addrs {
+		prefix, err := netip.ParsePrefix(f.Prefix)
+		if err != nil {
+			continue
+		}
+		there := slices.ContainsFunc(got.Addrs, func(a Addr) bool {
+			return a.Prefix == prefix && a.Label == f.Label && got.linkByIndex(a.Index).Name == device
+		})
+		if !there {
+			out = append(out, AddAddr{device, prefix, f.Label})
+		}
+	}
+	return out
+}
+
+func restored(base Baseline, got Observed) []Action {
+	var keys []sysctl.Key
+	for key, value := range base.Sysctls {
+		if now, ok := got.Sysctls[key]; ok && now != value {
+			keys = append(keys, key)
+		}
+	}
+	// rp_filter back first, ARP last: the reverse of the way in.
+	slices.SortFunc(keys, func(a, b sysctl.Key) int { return -sysctl.Compare(a, b) })
+	var out []Action
+	for _, key := range keys {
+		out = append(out, RestoreSysctl{key, base.Sysctls[key]})
+	}
+	return out
+}
