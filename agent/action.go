@@ -21,13 +21,19 @@ type Action interface {
 type Phase int
 
 // The order of a plan. What is unsafe without something else comes after it:
-// no VIP before the ARP settings, nothing taken away before its replacement
-// is there.
+// no VIP before the ARP settings, no open tunnel before its VIPs, nothing
+// taken away before its replacement is there.
+//
+// A tunnel that is up while a VIP is missing lets the VIP's packets fall
+// through to forwarding, back to the director; so addresses come first. It is
+// also the faster way: on a device that is up each new address makes the
+// kernel walk all routes of the device (fib_sync_up in
+// net/ipv4/fib_semantics.c), half of the time that 10,000 VIPs take.
 const (
 	PhaseTunnel  Phase = iota // the device exists
 	PhaseSysctl               // ARP settings first, see sysctl.Names
-	PhaseLinkUp               // the device is up
 	PhaseAddress              // VIPs appear
+	PhaseLinkUp               // the device is up
 	PhaseRemove               // what is ours or strayed disappears
 	PhaseRestore              // teardown only: settings as they were found
 	PhaseDown                 // teardown only: the device goes down

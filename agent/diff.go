@@ -72,9 +72,9 @@ func newDiffer(want Desired, got Observed) *differ {
 
 func (d *differ) add(f Finding) { d.out = append(d.out, f) }
 
-// ok adds a row that is in order.
+// ok adds a row that is in order. In a table what was got says it all.
 func (d *differ) ok(id, subject, name, want, got string) {
-	d.add(Finding{ID: id, Want: want, Got: got, Row: &Row{subject, name, want, got}})
+	d.add(Finding{ID: id, Want: want, Got: got, Row: &Row{subject, name, "", got}})
 }
 
 // inPlace reports whether a is an address as a VIP must be: /32, on the tunnel.
@@ -160,15 +160,14 @@ func (d *differ) absentTunnel(id string) {
 			Row: &Row{"link", d.want.Device, "ipip, any to any", "absent"},
 		})
 	} else {
-		got := "not loaded"
 		why := "without it the kernel answers the director's packets with \"protocol unreachable\"."
 		if d.got.Module.Obstacle != "" {
-			got += ": " + d.got.Module.Obstacle
+			why += " It will not load: " + d.got.Module.Obstacle + "."
 		}
 		d.add(Finding{
-			ID: "module/ipip", Severity: Critical, Want: "loaded", Got: got, Why: why,
+			ID: "module/ipip", Severity: Critical, Want: "loaded", Got: "not loaded", Why: why,
 			Fix: LoadModule{d.want.Device},
-			Row: &Row{"module", "ipip", "loaded", got},
+			Row: &Row{"module", "ipip", "loaded", "not loaded"},
 		})
 	}
 	// The device will be down when it appears.
@@ -240,7 +239,7 @@ func (d *differ) verdictFindings() {
 }
 
 func (d *differ) verdict(id string, vip netip.Addr, v Verdict) {
-	f := Finding{ID: id, Want: "local", Got: "local", Row: &Row{"route", vip.String(), "local", "local"}}
+	f := Finding{ID: id, Want: "local", Got: "local", Row: &Row{"route", vip.String(), "", "local"}}
 	switch {
 	case v.OnLinkOnly:
 		f.Severity, f.Got = Warning, "local for clients on link only"
@@ -249,7 +248,9 @@ func (d *differ) verdict(id string, vip netip.Addr, v Verdict) {
 		f.Severity, f.Got = Critical, v.Text
 		f.Why = "the kernel, asked what it would do with a packet for the VIP that comes out of the tunnel, does not say \"local\"; look at ip rule, ip route show table local, and rp_filter."
 	}
-	f.Row.Got = f.Got
+	if f.Severity != OK {
+		f.Row.Want, f.Row.Got = "local", f.Got
+	}
 	d.add(f)
 }
 

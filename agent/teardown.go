@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 
@@ -37,6 +38,31 @@ func Teardown(base Baseline, device string, got Observed, alone bool) []Action {
 		plan = append(plan, UnloadModule{})
 	}
 	return plan
+}
+
+// Undo carries out a Teardown, looking again until nothing is left that it
+// could do, and returns what was tried and what the host looks like then. It
+// is idempotent, and may be cut short at any point. The error means that there
+// was no reading.
+func Undo(ctx context.Context, k Kernel, base Baseline, alone bool) ([]Step, Observed, error) {
+	var steps []Step
+	for range rounds {
+		got, err := k.Observe(ctx, Desired{}.Normal())
+		if err != nil {
+			return steps, got, err
+		}
+		plan := Teardown(base, base.Device, got, alone)
+		if len(plan) == 0 || ctx.Err() != nil {
+			return steps, got, nil
+		}
+		tried := Execute(ctx, k, plan)
+		steps = append(steps, tried...)
+		if !progress(tried) {
+			return steps, got, nil
+		}
+	}
+	got, err := k.Observe(ctx, Desired{}.Normal())
+	return steps, got, err
 }
 
 func removals(device string, got Observed) []Action {

@@ -1,0 +1,59 @@
+# rsagent. `make help` says what there is.
+export CGO_ENABLED ?= 0
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+STATICCHECK  = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+LAB          = bin/rslab exec --timeout 10m --
+LAB_PACKAGES = ./agent/lab ./agent/kernel ./agent/director ./cmd/rsagent
+KERNELS      = 5.10 6.1 6.12
+GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+.PHONY: help build demo test unit lint launcher lab matrix deps clean
+
+help: ## this text
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+build: ## bin/rsagent and bin/rslab, static
+	@mkdir -p bin
+	@$(GOBUILD) -o bin/rsagent ./cmd/rsagent
+	@$(GOBUILD) -o bin/rslab ./cmd/rslab
+
+demo: deps build ## the classic scene on a real kernel, in a minute
+	@bin/rslab demo
+
+test: deps build unit lint launcher lab matrix ## everything, on three kernels
+
+unit: ## what needs no kernel of its own, with the race detector
+	CGO_ENABLED=1 go test -race ./...
+
+lint: ## gofmt, vet, staticcheck, tidy
+	@test -z "$$(gofmt -l agent cmd sysctl)" || { gofmt -l agent cmd sysctl; echo 'gofmt: the files above'; exit 1; }
+	go vet ./... && go vet -tags lab ./...
+	$(STATICCHECK) -checks all ./... && $(STATICCHECK) -checks all -tags lab ./...
+	go mod tidy -diff
+
+launcher: build ## the lab's launcher, tested from outside
+	go test -tags lab -count=1 ./cmd/rslab
+
+lab: build ## what needs a kernel, in a disposable machine
+	RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -p 1 -exec '$(CURDIR)/$(LAB)' $(LAB_PACKAGES)
+
+matrix: build ## the acceptance scene on every kernel we promise
+	@for k in $(KERNELS); do echo "kernel $$k:"; \
+	  RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -run '^TestClassic' -v \
+	    -exec '$(CURDIR)/bin/rslab exec --kernel '$$k' --timeout 10m --' ./cmd/rsagent || exit 1; done
+
+# What the machine must have, as command=package.
+NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm ip=iproute2 modprobe=kmod depmod=kmod \
+        sysctl=procps xz=xz-utils gcc=gcc
+
+deps: # installs what is missing when root, else says what is missing
+	@missing=""; PATH=$$PATH:/usr/sbin:/sbin; \
+	for n in $(NEEDS); do command -v $${n%%=*} >/dev/null || missing="$$missing $${n#*=}"; done; \
+	test -f /usr/include/stdlib.h || missing="$$missing libc6-dev"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo "missing:$$missing. Install: sudo apt-get install$$missing"; exit 1; fi; \
+	echo "installing$$missing"; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+clean: ## removes bin/
+	rm -rf bin

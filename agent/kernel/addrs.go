@@ -1,0 +1,144 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"rsagent/agent"
+)
+
+// addrs returns all IPv4 addresses of the namespace.
+func (k *Kernel) addrs() ([]agent.Addr, error) {
+	list, err := redump("address dump", func() ([]netlink.Addr, error) {
+		return k.handle.AddrList(nil, netlink.FAMILY_V4)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]agent.Addr, 0, len(list))
+	for _, a := range list {
+		ip, ok := netip.AddrFromSlice(a.IP.To4())
+		if !ok {
+			continue
+		}
+		bits, _ := a.Mask.Size()
+		out = append(out, agent.Addr{Index: a.LinkIndex, Prefix: netip.PrefixFrom(ip, bits), Label: a.Label})
+	}
+	return out, nil
+}
+
+func isAddress(a agent.Action) bool {
+	switch a.(type) {
+	case agent.AddAddr, agent.DelAddr, agent.Relabel:
+		return true
+	}
+	return false
+}
+
+// applyAddrs turns the actions into requests, sends them together, and gives
+// each action the errors of its requests.
+func (k *Kernel) applyAddrs(actions []agent.Action) []error {
+	errs := make([]error, len(actions))
+	var requests []*nl.NetlinkRequest
+	var owner []int // of each request: the index of its action
+	indices := map[string]int{}
+	for i, a := range actions {
+		index, err := k.cachedIndex(indices, deviceOf(a))
+		if err != nil {
+			if _, del := a.(agent.DelAddr); !del { // gone with its device is gone
+				errs[i] = fmt.Errorf("%s: %w", a, err)
+			}
+			continue
+		}
+		for _, r := range addrRequests(a, index) {
+			requests = append(requests, r)
+			owner = append(owner, i)
+		}
+	}
+	answers, err := k.conn.exchange(requests)
+	for i, r := range requests {
+		fault := settled(r, answers[i].err)
+		if err != nil && fault == nil {
+			fault = err
+		}
+		if fault != nil && errs[owner[i]] == nil {
+			errs[owner[i]] = fmt.Errorf("%s: %w", actions[owner[i]], fault)
+		}
+	}
+	return errs
+}
+
+func (k *Kernel) cachedIndex(known map[string]int, device string) (int, error) {
+	if index, ok := known[device]; ok {
+		return index, nil
+	}
+	index, err := k.index(device)
+	if err == nil {
+		known[device] = index
+	}
+	return index, err
+}
+
+func deviceOf(a agent.Action) string {
+	switch a := a.(type) {
+	case agent.AddAddr:
+		return a.Device
+	case agent.DelAddr:
+		return a.Device
+	case agent.Relabel:
+		return a.Device
+	}
+	return ""
+}
+
+func addrRequests(a agent.Action, index int) []*nl.NetlinkRequest {
+	switch a := a.(type) {
+	case agent.AddAddr:
+		return []*nl.NetlinkRequest{addRequest(index, a.Prefix, a.Label)}
+	case agent.DelAddr:
+		return []*nl.NetlinkRequest{delRequest(index, a.Prefix)}
+	case agent.Relabel:
+		return []*nl.NetlinkRequest{delRequest(index, a.Prefix), addRequest(index, a.Prefix, a.Label)}
+	}
+	return nil
+}
+
+func addRequest(index int, prefix netip.Prefix, label string) *nl.NetlinkRequest {
+	req := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, index, prefix)
+	if label != "" {
+		req.AddData(nl.NewRtAttr(unix.IFA_LABEL, nl.ZeroTerminated(label)))
+	}
+	return req
+}
+
+func delRequest(index int, prefix netip.Prefix) *nl.NetlinkRequest {
+	return addrRequest(unix.RTM_DELADDR, 0, index, prefix)
+}
+
+func addrRequest(kind, flags, index int, prefix netip.Prefix) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(kind, unix.NLM_F_REQUEST|flags)
+	msg := nl.NewIfAddrmsg(unix.AF_INET)
+	msg.Prefixlen = uint8(prefix.Bits())
+	msg.Index = uint32(index)
+	req.AddData(msg)
+	ip := prefix.Addr().AsSlice()
+	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, ip))
+	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, ip))
+	return req
+}
+
+// settled forgives the errors that say that it is so already.
+func settled(r *nl.NetlinkRequest, err error) error {
+	switch {
+	case r.Type == unix.RTM_NEWADDR && errors.Is(err, unix.EEXIST):
+		return nil
+	case r.Type == unix.RTM_DELADDR && (errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV)):
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+// Package kernel is the only code of rsagent that changes a host: it observes
+// and applies for [agent.Loop], over netlink and /proc/sys, in the network
+// namespace in which it was opened. It decides nothing.
+//
+// It also keeps what has to outlive a process: the baseline in the state
+// directory ([FileStore]) and the lock beside it ([Lock]).
+package kernel
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"rsagent/agent"
+	"rsagent/sysctl"
+)
+
+// timeout bounds every netlink request, so that a kernel that does not answer
+// becomes an error and not a hanging agent.
+const timeout = 5 * time.Second
+
+// Kernel implements agent.Kernel for Linux. It is safe for concurrent use, one
+// call at a time being carried out.
+type Kernel struct {
+	mu     sync.Mutex
+	handle *netlink.Handle
+	conn   *conn // for what the library has no call for
+	tree   sysctl.Tree
+	settle time.Duration
+}
+
+// Option changes a default of New.
+type Option func(*Kernel)
+
+// SysctlRoot makes the kernel's settings be looked for elsewhere than in
+// /proc/sys.
+func SysctlRoot(dir string) Option { return func(k *Kernel) { k.tree.Root = dir } }
+
+// Settle makes Apply wait, after the tunnel has appeared, until udev has seen
+// it, but no longer than d: udev replays sysctl.d onto each new device
+// (99-systemd.rules), and what is written before that is overwritten.
+func Settle(d time.Duration) Option { return func(k *Kernel) { k.settle = d } }
+
+// New opens the network namespace of the calling thread. It needs no
+// privilege; applying does.
+func New(options ...Option) (*Kernel, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	if err := handle.SetSocketTimeout(timeout); err != nil {
+		handle.Close()
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	conn, err := dial()
+	if err != nil {
+		handle.Close()
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	k := &Kernel{handle: handle, conn: conn}
+	for _, o := range options {
+		o(k)
+	}
+	return k, nil
+}
+
+// Close releases the sockets.
+func (k *Kernel) Close() {
+	k.handle.Close()
+	k.conn.close()
+}
+
+var _ agent.Kernel = (*Kernel)(nil)
+
+// Apply carries out actions of one phase. The errors satisfy errors.Is for the
+// kernel's errno.
+func (k *Kernel) Apply(ctx context.Context, actions []agent.Action) []error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(actions) > 0 && isAddress(actions[0]) {
+		return k.applyAddrs(actions)
+	}
+	errs := make([]error, len(actions))
+	for i, a := range actions {
+		errs[i] = k.applyOne(ctx, a)
+	}
+	return errs
+}
+
+func (k *Kernel) applyOne(ctx context.Context, a agent.Action) error {
+	switch a := a.(type) {
+	case agent.LoadModule:
+		return k.loadModule(ctx)
+	case agent.CreateTunnel:
+		return k.createTunnel(ctx, a.Device)
+	case agent.SetSysctl:
+		return k.tree.Write(a.Key, a.Value)
+	case agent.RestoreSysctl:
+		return k.tree.Write(a.Key, a.Value)
+	case agent.LinkUp:
+		return k.setLink(a, a.Device, k.handle.LinkSetUp)
+	case agent.LinkDown:
+		return k.setLink(a, a.Device, k.handle.LinkSetDown)
+	case agent.DeleteTunnel:
+		return k.setLink(a, a.Device, k.handle.LinkDel)
+	case agent.UnloadModule:
+		return modprobe(ctx, "-r", "ipip")
+	}
+	return fmt.Errorf("%s: not an action of this kernel", a)
+}
+
+// setLink looks the device up anew, since it may have been made anew.
+func (k *Kernel) setLink(a agent.Action, name string, set func(netlink.Link) error) error {
+	index, err := k.index(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a, err)
+	}
+	if err := set(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: name, Index: index}}); err != nil {
+		return fmt.Errorf("%s: %w", a, err)
+	}
+	return nil
+}
+
+// index resolves a name by a dump: a look-up by name can make the kernel load
+// a module for it (alias netdev-tunl0).
+func (k *Kernel) index(name string) (int, error) {
+	links, err := k.links()
+	if err != nil {
+		return 0, err
+	}
+	for _, l := range links {
+		if l.Name == name {
+			return l.Index, nil
+		}
+	}
+	return 0, unix.ENODEV
+}

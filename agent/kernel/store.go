@@ -1,0 +1,166 @@
+package kernel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"rsagent/agent"
+)
+
+// storeVersion is the version of the file's format.
+const storeVersion = 1
+
+// A FileStore keeps the baseline in Dir/baseline.json. It implements
+// agent.Store.
+type FileStore struct {
+	Dir string
+	// Damaged is called when a file that cannot be understood has been set
+	// aside under the given name. If it is nil, nothing is set aside and Load
+	// returns an error.
+	Damaged func(aside string, why error)
+}
+
+var _ agent.Store = FileStore{}
+
+type storedBaseline struct {
+	Version int    `json:"version"`
+	Boot    string `json:"boot"`
+	Netns   string `json:"netns"`
+	agent.Baseline
+}
+
+func (s FileStore) path() string { return filepath.Join(s.Dir, "baseline.json") }
+
+// Load returns the baseline of this boot and network namespace. It is empty if
+// there is no file, or one from another boot or namespace: what was found
+// there is not what a teardown has to go back to here.
+func (s FileStore) Load() (agent.Baseline, error) {
+	b, err := os.ReadFile(s.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return agent.Baseline{}, nil
+	}
+	if err != nil {
+		return agent.Baseline{}, fmt.Errorf("state: %w", err)
+	}
+	var stored storedBaseline
+	err = json.Unmarshal(b, &stored)
+	if err == nil && stored.Version != storeVersion {
+		err = fmt.Errorf("format version %d, this program writes %d", stored.Version, storeVersion)
+	}
+	if err != nil {
+		return agent.Baseline{}, s.setAside(err)
+	}
+	boot, netns, err := namespace()
+	if err != nil {
+		return agent.Baseline{}, err
+	}
+	if stored.Boot != boot || stored.Netns != netns {
+		return agent.Baseline{}, nil
+	}
+	return stored.Baseline, nil
+}
+
+func (s FileStore) setAside(why error) error {
+	why = fmt.Errorf("state: %s: %w", s.path(), why)
+	if s.Damaged == nil {
+		return why
+	}
+	aside := s.path() + ".damaged"
+	if err := os.Rename(s.path(), aside); err != nil {
+		return fmt.Errorf("%w; setting it aside: %w", why, err)
+	}
+	s.Damaged(aside, why)
+	return nil
+}
+
+// Save replaces the file atomically and durably. It creates the directory.
+func (s FileStore) Save(base agent.Baseline) error {
+	boot, netns, err := namespace()
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(storedBaseline{storeVersion, boot, netns, base}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	if err := writeFile(s.path(), append(b, '\n')); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	return nil
+}
+
+// Remove forgets the baseline. It is not an error if there is none.
+func (s FileStore) Remove() error {
+	if err := os.Remove(s.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("state: %w", err)
+	}
+	return nil
+}
+
+// writeFile writes a file so that a reader, or a crash, sees either the old
+// content or the new.
+func writeFile(path string, content []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// ErrLocked is returned by Lock while another process holds the lock.
+var ErrLocked = errors.New("locked")
+
+// Lock takes the state directory for a process that changes the host for as
+// long as it runs. The lock ends with the process, whatever ends it. If another
+// process holds it the error is ErrLocked, with that process's id in its text
+// if it is known.
+func Lock(dir string) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		holder := make([]byte, 16)
+		n, _ := f.Read(holder)
+		_ = f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w by process %s", ErrLocked, holder[:n])
+		}
+		return nil, fmt.Errorf("state: lock: %w", err)
+	}
+	err = errors.Join(f.Truncate(0), func() error { _, err := fmt.Fprintf(f, "%d", os.Getpid()); return err }())
+	if err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("state: lock: %w", err)
+	}
+	return func() { _ = f.Close() }, nil
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rsagent/agent"
+	"rsagent/agent/config"
+	"rsagent/agent/kernel"
+)
+
+// The Nagios codes, used by every command in every output format.
+const (
+	exitOK = iota
+	exitWarning
+	exitCritical
+	exitUnknown
+)
+
+// app is one invocation.
+type app struct {
+	stdout, stderr *os.File
+	exit           int // of a command that did its work
+
+	configPath string
+	vips       []string
+	stateDir   string
+	logLevel   string
+	logFormat  string
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rsagent",
+		Short: "Keep the real-server side of LVS/TUN in order",
+		Long: `rsagent brings a real server of LVS/TUN (IP-in-IP) into service and keeps it
+there: the ipip module, tunl0, the VIPs, and the ARP and rp_filter settings by
+their effective values. It reports what drifted and repairs it.
+
+The whole classic recipe is:  rsagent apply --vip 172.25.84.100
+
+Exit codes: 0 in order, 1 warning, 2 critical (the path is broken or would be),
+3 could not tell (not privileged, bad config, bad usage).`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		// ours are hints, see suggestions
+		DisableSuggestions:         true,
+		SuggestionsMinimumDistance: 2,
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.configPath, "config", "/etc/rsagent/rsagent.yaml", "config file")
+	f.StringArrayVar(&a.vips, "vip", nil, "VIP to serve, instead of a config file (repeatable)")
+	f.StringVar(&a.stateDir, "state-dir", "/var/lib/rsagent", "where to keep what was found before the first change")
+	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warning or error (default: the config's, info)")
+	f.StringVar(&a.logFormat, "log-format", "", "text or json (default: the config's, text)")
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.applyCommand(), a.teardownCommand(),
+		a.configCommand(), a.versionCommand())
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return hinted(err, "see "+c.CommandPath()+" --help")
+	})
+	return root
+}
+
+// load returns the config from --vip or the file, with the flags applied.
+func (a *app) load(c *cobra.Command) (config.Config, error) {
+	cfg, err := a.source(c)
+	if err != nil {
+		return cfg, err
+	}
+	if a.logLevel != "" {
+		cfg.Log.Level = a.logLevel
+	}
+	if a.logFormat != "" {
+		cfg.Log.Format = a.logFormat
+	}
+	// A flag is checked here, like a key in the file, and not when it is used.
+	_, err = newLogger(io.Discard, cfg.Log.Level, cfg.Log.Format)
+	return cfg, err
+}
+
+func (a *app) source(c *cobra.Command) (config.Config, error) {
+	if len(a.vips) > 0 {
+		if c.Flags().Changed("config") {
+			return config.Config{}, errors.New("--vip and --config: use one of them, --vip stands for a whole config")
+		}
+		return config.FromVIPs(a.vips)
+	}
+	cfg, err := config.Load(a.configPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = hinted(err, "write one: rsagent config example", "or name the VIPs: rsagent "+c.Name()+" --vip 172.25.84.100")
+	}
+	return cfg, err
+}
+
+// store returns the baseline's place. With repair, a damaged file is set aside
+// and said so; without, it is an error.
+func (a *app) store(repair bool) kernel.FileStore {
+	s := kernel.FileStore{Dir: a.stateDir}
+	if repair {
+		s.Damaged = func(aside string, why error) {
+			a.complain(fmt.Errorf("%w; it is now %s, and the values found before the first change are no longer known", why, aside))
+		}
+	}
+	return s
+}
+
+// privileged returns an error if this process may not change the network.
+func privileged(command string) error {
+	if kernel.CanChange() {
+		return nil
+	}
+	return hinted(fmt.Errorf("%s changes the network and needs CAP_NET_ADMIN", command), "run it as root: sudo rsagent "+command)
+}
+
+// conflict turns VIPs that cannot be VIPs on this host into one error.
+func conflict(want agent.Desired, got agent.Observed) error {
+	if c := agent.Conflicts(want, got); len(c) > 0 {
+		return errors.New(strings.Join(c, "\n"))
+	}
+	return nil
+}
+
+// hintError carries advice for the person at the terminal. Hints are added
+// here and nowhere below.
+type hintError struct {
+	error
+	hints []string
+}
+
+func hinted(err error, hints ...string) error { return hintError{err, hints} }
+
+func (h hintError) Unwrap() error { return h.error }
+
+// complain prints an error, each of its lines with the program's name, and its
+// hints.
+func (a *app) complain(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(a.stderr, "rsagent: %s\n", strings.TrimRight(line, "\n"))
+	}
+	var h hintError
+	if errors.As(err, &h) {
+		for _, hint := range h.hints {
+			fmt.Fprintf(a.stderr, "rsagent: hint: %s\n", hint)
+		}
+	}
+}
+
+// exitCode maps a state to the Nagios code.
+func exitCode(s agent.Severity) int {
+	switch s {
+	case agent.OK:
+		return exitOK
+	case agent.Warning:
+		return exitWarning
+	case agent.Critical:
+		return exitCritical
+	}
+	return exitUnknown
+}
+
+// node is the name of this host as reports give it.
+func node() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "?"
+	}
+	return name
+}
