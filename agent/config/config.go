@@ -1,0 +1,166 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"rsagent/agent"
+)
+
+// Config is the effective configuration. It is only ever valid: [Parse],
+// [Load] and [FromVIPs] return the zero Config together with any problem.
+type Config struct {
+	// Desired is in the form of [agent.Desired.Normal]. AnySender is true if
+	// it comes from a file that names no directors.
+	Desired agent.Desired
+	// Services must answer for their VIP to be ready; ordered by VIP, port
+	// and path, without duplicates.
+	Services []Service
+	MSS      MSS
+	// Interval is the time between two looks at what the kernel does not
+	// announce.
+	Interval time.Duration
+	Probe    Probe
+	// Persist is true if /run/sysctl.d is to be kept in step.
+	Persist bool
+	Health  Health
+	Log     Log
+}
+
+// A Service is something that must answer on a VIP.
+type Service struct {
+	VIP  netip.Addr
+	Port uint16
+	HTTP string // the path of a request; empty means that a TCP connect is enough
+}
+
+func (s Service) compare(o Service) int {
+	return cmp.Or(s.VIP.Compare(o.VIP), cmp.Compare(s.Port, o.Port), cmp.Compare(s.HTTP, o.HTTP))
+}
+
+// MSS says what the segments of TCP connections to the VIPs are limited to:
+// [MSSOff], [MSSAuto] or a number of bytes.
+type MSS int
+
+// The two values of an MSS that are not a number of bytes.
+const (
+	MSSOff  MSS = 0  // leave it alone
+	MSSAuto MSS = -1 // path MTU of the tunnel less 40
+)
+
+// String returns the form used in the file.
+func (m MSS) String() string {
+	switch m {
+	case MSSOff:
+		return "off"
+	case MSSAuto:
+		return "auto"
+	}
+	return strconv.Itoa(int(m))
+}
+
+// Probe is about the proof of the data path by a real packet.
+type Probe struct {
+	Interval time.Duration // 0 turns it off
+}
+
+// Health is about the HTTP endpoint.
+type Health struct {
+	Listen string // ":port" or "address:port"; empty means off
+	Rise   int    // good evaluations in a row before ready
+	Fall   int    // bad evaluations in a row before not ready
+}
+
+// Log is about the log; the words are those of the file.
+type Log struct {
+	Level  string // debug, info, warning or error
+	Format string // text or json
+}
+
+// Load reads and parses the file at path. The error is either a [Problems] or
+// that of reading, which satisfies errors.Is(err, fs.ErrNotExist) if there is
+// no such file. Of a file that is too large only the beginning is read.
+func Load(path string) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Config{}, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return Config{}, err
+	}
+	c, problems := Parse(path, data)
+	if len(problems) > 0 {
+		return Config{}, problems
+	}
+	return c, nil
+}
+
+// Parse returns the configuration in data, or else everything that is wrong
+// with it, sorted by position; exactly one of the two is non-zero. The name
+// stands for the file in problems. It reads nothing but its arguments, and its
+// time is bounded: data of more than [MaxSize] bytes is refused unread, and
+// aliases multiply to no more than a million values.
+func Parse(name string, data []byte) (Config, Problems) {
+	return parse(name, data, notBuilt)
+}
+
+// FromVIPs returns the configuration with these VIPs and defaults for all
+// else. There is no way to name directors here, so AnySender is false. The
+// error is a [Problems] in the order of the addresses.
+func FromVIPs(vips []string) (Config, error) {
+	c := standard(notBuilt)
+	var problems Problems
+	seen := map[netip.Addr]bool{}
+	for _, text := range vips {
+		addr, wrong := parseAddr(text)
+		if wrong == "" && seen[addr] {
+			wrong = "is given twice"
+		}
+		if wrong != "" {
+			problems = append(problems, Problem{
+				File: "--vip " + printable(text), Message: strings.TrimPrefix(wrong, "is "),
+			})
+			continue
+		}
+		seen[addr] = true
+		c.Desired.VIPs = append(c.Desired.VIPs, addr)
+	}
+	if len(vips) == 0 {
+		problems = Problems{{File: "--vip", Message: "no address given: want at least one"}}
+	}
+	if len(problems) > 0 {
+		return Config{}, problems
+	}
+	c.Desired = c.Desired.Normal()
+	return c, nil
+}
+
+// standard returns the defaults: those of the settings, and off for what is
+// not built.
+func standard(notBuilt map[string]string) Config {
+	c := Config{
+		Desired:  agent.Desired{Device: agent.DefaultDevice},
+		MSS:      MSSAuto,
+		Interval: time.Second,
+		Probe:    Probe{Interval: 5 * time.Second},
+		Persist:  true,
+		Health:   Health{Listen: ":9811", Rise: 2, Fall: 1},
+		Log:      Log{Level: "info", Format: "text"},
+	}
+	for _, s := range settings {
+		if only := notBuilt[s.name]; only != "" {
+			if wrong := s.read(&c, resolve(only)); wrong != "" {
+				panic(fmt.Sprintf("config: %s: %s %s", s.name, only, wrong))
+			}
+		}
+	}
+	return c
+}

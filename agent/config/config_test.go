@@ -1,0 +1,235 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"rsagent/agent"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+// addrs lets cmp compare addresses.
+var addrs = cmpopts.EquateComparable(netip.Addr{})
+
+// golden compares got with a file, or rewrites that with -update.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+// Every file in testdata/bad has beside it what is said about it, to the
+// letter.
+func TestBadFiles(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files: ", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, problems := Parse("rsagent.yaml", data)
+			if len(problems) == 0 {
+				t.Fatalf("no problems, but %+v", c)
+			}
+			if diff := cmp.Diff(Config{}, c, addrs); diff != "" {
+				t.Errorf("a config beside problems (-want +got):\n%s", diff)
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".txt", problems.Error()+"\n")
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	want := Config{
+		Desired: agent.Desired{
+			Device:    "tunl0",
+			VIPs:      []netip.Addr{netip.MustParseAddr("172.25.84.100")},
+			AnySender: true,
+		},
+		Interval: time.Second,
+		Health:   Health{Rise: 2, Fall: 1},
+		Log:      Log{Level: "info", Format: "text"},
+	}
+	got, problems := Parse("rsagent.yaml", []byte("vips: [172.25.84.100]\n"))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if diff := cmp.Diff(want, got, addrs); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	flags, err := FromVIPs([]string{"172.25.84.100/32"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Desired.AnySender = false
+	if diff := cmp.Diff(want, flags, addrs); diff != "" {
+		t.Errorf("flags (-want +got):\n%s", diff)
+	}
+}
+
+// full has every key at a value that is not its default.
+const full = `
+vips:
+  - address: 172.25.84.101
+    services:
+      - {port: 443}
+      - {port: 80, http: "/a?b=\"c\"#{d}"}
+      - {port: 80}
+  - 172.25.84.100/32
+directors: [172.25.84.5, 172.25.84.4]
+tunnel: {device: "010"}
+rp_filter: 2
+mode: observe
+stray_vips: remove
+mss: 1400
+interval: 1m
+probe: {interval: 1h}
+persist: false
+health: {listen: "[::1]:80", rise: 3, fall: 4}
+log: {level: debug, format: json}
+`
+
+// Once everything is built, every key of the contract has its effect on the
+// Config.
+func TestEverythingBuilt(t *testing.T) {
+	t.Parallel()
+	vip := netip.MustParseAddr("172.25.84.101")
+	want := Config{
+		Desired: agent.Desired{
+			Device:       "010",
+			VIPs:         []netip.Addr{netip.MustParseAddr("172.25.84.100"), vip},
+			Directors:    []netip.Addr{netip.MustParseAddr("172.25.84.4"), netip.MustParseAddr("172.25.84.5")},
+			RPFilter:     2,
+			ObserveOnly:  true,
+			RemoveStrays: true,
+		},
+		Services: []Service{{vip, 80, ""}, {vip, 80, `/a?b="c"#{d}`}, {vip, 443, ""}},
+		MSS:      1400,
+		Interval: time.Minute,
+		Probe:    Probe{Interval: time.Hour},
+		Health:   Health{Listen: "[::1]:80", Rise: 3, Fall: 4},
+		Log:      Log{Level: "debug", Format: "json"},
+	}
+	got, problems := parse("rsagent.yaml", []byte(full), nil)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if diff := cmp.Diff(want, got, addrs); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	again, problems := parse("rsagent.yaml", got.yaml(nil), nil)
+	if len(problems) > 0 {
+		t.Fatalf("%v\n%s", problems, got.yaml(nil))
+	}
+	if diff := cmp.Diff(want, again, addrs); diff != "" {
+		t.Errorf("after a round trip (-want +got):\n%s", diff)
+	}
+	if got := standard(nil); got.MSS != MSSAuto || got.Probe.Interval != 5*time.Second || !got.Persist ||
+		got.Health.Listen != ":9811" {
+		t.Errorf("defaults: got %+v", got)
+	}
+}
+
+// Each key of notBuilt accepts its one value and names a key that exists, and
+// whoever deletes its row gets a key that works.
+func TestNotBuilt(t *testing.T) {
+	t.Parallel()
+	for key, only := range notBuilt {
+		if key == keyServices || only == "" {
+			continue
+		}
+		file := "vips: [172.25.84.100]\n" + strings.ReplaceAll(key, ".", ":\n  ") + ": " + only + "\n"
+		got, problems := Parse("rsagent.yaml", []byte(file))
+		if len(problems) > 0 {
+			t.Errorf("%s: %v", key, problems)
+		}
+		want, _ := Parse("rsagent.yaml", []byte("vips: [172.25.84.100]\n"))
+		if diff := cmp.Diff(want, got, addrs); diff != "" {
+			t.Errorf("%s: given against absent (-want +got):\n%s", key, diff)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		vips []string
+		want string
+	}{
+		{nil, "--vip: no address given: want at least one"},
+		{[]string{"172.25.84.300"},
+			"--vip 172.25.84.300: not an IPv4 address: want four numbers 0..255, as in 172.25.84.100"},
+		{[]string{"", "172.25.84.1/24", "172.25.84.9", "::1", "172.25.84.9/32"},
+			`--vip "": not an IPv4 address: want four numbers 0..255, as in 172.25.84.100
+--vip 172.25.84.1/24: a prefix: want one address, 172.25.84.1 or 172.25.84.1/32
+--vip ::1: an IPv6 address: IPv6 is not supported yet
+--vip 172.25.84.9/32: given twice`},
+	} {
+		c, err := FromVIPs(test.vips)
+		if diff := cmp.Diff(test.want, fmt.Sprint(err)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", test.vips, diff)
+		}
+		if diff := cmp.Diff(Config{}, c, addrs); diff != "" {
+			t.Errorf("%q: a config beside an error (-want +got):\n%s", test.vips, diff)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := Load(filepath.Join(dir, "none.yaml")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no file: got %v", err)
+	}
+	if _, err := Load(dir); !errors.Is(err, syscall.EISDIR) {
+		t.Errorf("a directory: got %v", err)
+	}
+	path := filepath.Join(dir, "rsagent.yaml")
+	for _, test := range []struct{ file, want string }{
+		{"vips: [172.25.84.100]\n", "<nil>"},
+		{"vips: []\n", path + ":1:7: vips: an empty list: want at least one VIP"},
+		{"vips: [172.25.84.100]\n" + strings.Repeat("#\n", MaxSize/2),
+			path + ":1:1: the file is larger than 1 MiB, the most that is accepted"},
+	} {
+		if err := os.WriteFile(path, []byte(test.file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path)
+		if diff := cmp.Diff(test.want, fmt.Sprint(err)); diff != "" {
+			t.Errorf("%.30q (-want +got):\n%s", test.file, diff)
+		}
+		if problems, ok := errors.AsType[Problems](err); ok && problems[0].Line != 1 {
+			t.Errorf("%.30q: no position: %+v", test.file, problems)
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A setting is a key with one value. The order of the table is that of the
+// reference; keys of one section stand together.
+type setting struct {
+	name  string // with its section: probe.interval
+	want  string // the allowed values, as said in problems and in the reference
+	about string // what it does, for the reference
+	// read stores a value, or returns what is wrong with it.
+	read func(*Config, value) string
+	// show returns the value as it is written in a file.
+	show func(Config) string
+}
+
+var settings = []setting{
+	{
+		name:  "tunnel.device",
+		want:  "1 to 12 visible ASCII characters without / : %, and not all, default or lo",
+		about: "The tunnel device. The limit lets the label that marks our addresses, DEVICE:rs, fit.",
+		read:  func(c *Config, v value) (wrong string) { c.Desired.Device, wrong = v.device(); return },
+		show:  func(c Config) string { return written(c.Desired.Device) },
+	}, {
+		name: "rp_filter",
+		want: "0, or 2 where hardening rules forbid 0",
+		about: "The effective reverse path filter of the tunnel. 1 would drop every packet from it, since\n" +
+			"the way back to the client is not through the tunnel.",
+		read: readRPFilter,
+		show: func(c Config) string { return strconv.Itoa(c.Desired.RPFilter) },
+	}, {
+		name:  "mode",
+		want:  "enforce or observe",
+		about: "Whether to repair what differs, or only to report it.",
+		read:  func(c *Config, v value) string { return v.either(&c.Desired.ObserveOnly, "enforce", "observe") },
+		show:  func(c Config) string { return pick(c.Desired.ObserveOnly, "enforce", "observe") },
+	}, {
+		name:  "stray_vips",
+		want:  "report or remove",
+		about: "What to do about a VIP found on another device, where it would be answered for over ARP.",
+		read:  func(c *Config, v value) string { return v.either(&c.Desired.RemoveStrays, "report", "remove") },
+		show:  func(c Config) string { return pick(c.Desired.RemoveStrays, "report", "remove") },
+	}, {
+		name: "mss",
+		want: "auto, off, or a number from 536 to 65495",
+		about: "The largest TCP segment that clients may send to a VIP, so that it fits into the tunnel:\n" +
+			"auto is the path MTU of the tunnel less 40 bytes.",
+		read: readMSS,
+		show: func(c Config) string { return c.MSS.String() },
+	}, {
+		name:  "interval",
+		want:  "a duration from 100ms to 1h, such as 1s",
+		about: "How often to look at what the kernel does not announce.",
+		read: func(c *Config, v value) (wrong string) {
+			c.Interval, wrong = v.duration(100*time.Millisecond, time.Hour)
+			return
+		},
+		show: func(c Config) string { return short(c.Interval) },
+	}, {
+		name:  "probe.interval",
+		want:  "0 for off, or a duration from 1s to 1h, such as 5s",
+		about: "How often to prove the data path with a real encapsulated packet.",
+		read:  readProbe,
+		show:  func(c Config) string { return short(c.Probe.Interval) },
+	}, {
+		name:  "persist",
+		want:  "true or false",
+		about: "Whether to keep /run/sysctl.d in step, so that a replay of sysctl.d does not undo us.",
+		read:  readPersist,
+		show:  func(c Config) string { return strconv.FormatBool(c.Persist) },
+	}, {
+		name:  "health.listen",
+		want:  `off, ":PORT" or "ADDRESS:PORT"`,
+		about: "Where directors ask over HTTP whether this real server is ready.",
+		read:  func(c *Config, v value) (wrong string) { c.Health.Listen, wrong = v.listen(); return },
+		show:  showListen,
+	}, {
+		name:  "health.rise",
+		want:  "a number from 1 to 100",
+		about: "How many good evaluations in a row it takes to become ready.",
+		read:  func(c *Config, v value) (wrong string) { c.Health.Rise, wrong = v.number(1, 100); return },
+		show:  func(c Config) string { return strconv.Itoa(c.Health.Rise) },
+	}, {
+		name:  "health.fall",
+		want:  "a number from 1 to 100",
+		about: "How many bad evaluations in a row it takes to be no longer ready.",
+		read:  func(c *Config, v value) (wrong string) { c.Health.Fall, wrong = v.number(1, 100); return },
+		show:  func(c Config) string { return strconv.Itoa(c.Health.Fall) },
+	}, {
+		name:  "log.level",
+		want:  "debug, info, warning or error",
+		about: "How much to log.",
+		read:  func(c *Config, v value) string { return v.word(&c.Log.Level, "debug", "info", "warning", "error") },
+		show:  func(c Config) string { return c.Log.Level },
+	}, {
+		name:  "log.format",
+		want:  "text or json",
+		about: "What a line of the log looks like.",
+		read:  func(c *Config, v value) string { return v.word(&c.Log.Format, "text", "json") },
+		show:  func(c Config) string { return c.Log.Format },
+	},
+}
+
+func readRPFilter(c *Config, v value) string {
+	n, wrong := v.number(0, 2)
+	if n == 1 {
+		return "drops every packet from the tunnel"
+	}
+	c.Desired.RPFilter = n
+	return wrong
+}
+
+func readMSS(c *Config, v value) (wrong string) {
+	if i := slices.Index([]string{"off", "auto"}, v.text); i >= 0 && v.tag == "!!str" {
+		c.MSS = []MSS{MSSOff, MSSAuto}[i]
+		return ""
+	}
+	n, wrong := v.number(536, 65495)
+	if v.tag != "!!int" {
+		wrong = "is not accepted"
+	}
+	c.MSS = MSS(n)
+	return wrong
+}
+
+func readProbe(c *Config, v value) (wrong string) {
+	if d, err := time.ParseDuration(v.text); err == nil && d == 0 {
+		c.Probe.Interval = 0
+		return ""
+	}
+	c.Probe.Interval, wrong = v.duration(time.Second, time.Hour)
+	return wrong
+}
+
+func readPersist(c *Config, v value) string {
+	if v.tag != "!!bool" {
+		return "is not accepted"
+	}
+	c.Persist = strings.EqualFold(v.text, "true")
+	return ""
+}
+
+func showListen(c Config) string {
+	if c.Health.Listen == "" {
+		return "off"
+	}
+	return strconv.Quote(c.Health.Listen)
+}
+
+func pick(second bool, a, b string) string {
+	if second {
+		return b
+	}
+	return a
+}
+
+// short is d.String() without trailing zero units: 1m, not 1m0s.
+func short(d time.Duration) string {
+	if d == 0 {
+		return "0"
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
