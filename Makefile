@@ -44,7 +44,7 @@ matrix: build ## the acceptance scene on every kernel we promise
 
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm ip=iproute2 modprobe=kmod depmod=kmod \
-        sysctl=procps xz=xz-utils gcc=gcc
+        sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps
 
 deps: # installs what is missing when root, else says what is missing
 	@missing=""; PATH=$$PATH:/usr/sbin:/sbin; \

@@ -97,18 +97,25 @@ func (d *differ) obstacle(vip netip.Addr) string {
 
 // hopeless reports whether no VIP is in place and none can be put there.
 func (d *differ) hopeless() bool {
-	if d.misfit() {
+	if _, taken := d.squatter(); taken {
 		return true
 	}
 	return !slices.ContainsFunc(d.want.VIPs, func(vip netip.Addr) bool {
-		return d.present[vip] || d.blocked[vip] == ""
+		return d.present[vip] || d.blocked[vip] == "" && !d.arpBlind
 	})
 }
 
-// misfit reports whether the tunnel's name is taken by a device of another kind.
-func (d *differ) misfit() bool {
-	_, taken := d.got.Link(d.want.Device)
-	return taken && !d.found
+// squatter returns a device of another kind that stands in the way of a
+// fallback device: it has the configured name, or, while the module is not
+// loaded, the name that the kernel gives to the device it makes.
+func (d *differ) squatter() (Link, bool) {
+	if d.found {
+		return Link{}, false
+	}
+	if l, taken := d.got.Link(d.want.Device); taken || d.got.Module.Loaded {
+		return l, taken
+	}
+	return d.got.Link(DefaultDevice)
 }
 
 func (d *differ) withhold() {
@@ -121,7 +128,7 @@ func (d *differ) withhold() {
 
 func (d *differ) tunnelFindings() {
 	id := "link/" + d.want.Device
-	squatter, taken := d.got.Link(d.want.Device)
+	squatter, taken := d.squatter()
 	switch {
 	case d.found:
 		d.ok("module/ipip", "module", "ipip", "loaded", "loaded")
@@ -132,6 +139,7 @@ func (d *differ) tunnelFindings() {
 		d.linkState(id, name)
 		d.shadows()
 	case taken:
+		id = "link/" + squatter.Name
 		kind := squatter.Kind
 		if kind == "" {
 			kind = "a hardware device"
@@ -142,8 +150,8 @@ func (d *differ) tunnelFindings() {
 		}
 		d.add(Finding{
 			ID: id, Severity: Critical, Want: "kind ipip, any to any", Got: got,
-			Why: fmt.Sprintf("%s is not the kernel's IPIP fallback device, and while it holds the name the kernel cannot create one; it is not ours to remove: rename or delete it.", d.want.Device),
-			Row: &Row{"link", d.want.Device, "ipip, any to any", got},
+			Why: fmt.Sprintf("%s is not the kernel's IPIP fallback device, and while it holds the name the kernel cannot create one; it is not ours to remove: rename or delete it.", squatter.Name),
+			Row: &Row{"link", squatter.Name, "ipip, any to any", got},
 		})
 	default:
 		d.absentTunnel(id)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -112,9 +113,10 @@ func (d *differ) others() {
 }
 
 // Conflicts returns what makes the config impossible on this host, in words
-// for the person who wrote it: VIPs that are the host's own addresses. They
-// are errors of the config and not drift, since no change to the kernel could
-// be right.
+// for the person who wrote it: VIPs that are the host's own addresses, or that
+// are no host's address because they name or broadcast to a connected network.
+// They are errors of the config and not drift, since no change to the kernel
+// could be right.
 func Conflicts(want Desired, got Observed) []string {
 	var out []string
 	own := ownAddresses(got)
@@ -123,7 +125,37 @@ func Conflicts(want Desired, got Observed) []string {
 			out = append(out, fmt.Sprintf("VIP %s is this host's own address on %s (its RIP): a VIP must be another address, which the director holds", vip, dev))
 		}
 	}
+	for _, network := range connected(got) {
+		for _, vip := range want.VIPs {
+			switch vip {
+			case network.Addr():
+				out = append(out, fmt.Sprintf("VIP %s names the network %s, which this host is in: a VIP must be a host's address", vip, network))
+			case last(network):
+				out = append(out, fmt.Sprintf("VIP %s is the broadcast address of %s, which this host is in: a VIP must be a host's address", vip, network))
+			}
+		}
+	}
 	return out
+}
+
+// connected returns the networks on devices that answer ARP, each once. A /31
+// and a /32 have neither name nor broadcast (RFC 3021).
+func connected(got Observed) []netip.Prefix {
+	var out []netip.Prefix
+	for _, a := range got.Addrs {
+		network := a.Prefix.Masked()
+		if network.Bits() <= 30 && got.linkByIndex(a.Index).ARP && !slices.Contains(out, network) {
+			out = append(out, network)
+		}
+	}
+	return out
+}
+
+func last(network netip.Prefix) netip.Addr {
+	b := network.Addr().As4()
+	host := uint32(1)<<(32-network.Bits()) - 1
+	binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])|host)
+	return netip.AddrFrom4(b)
 }
 
 // ownAddresses returns the RIPs of this host with their devices: the source of

@@ -137,7 +137,7 @@ func (p *pass) round(ctx context.Context, got Observed, plan []Action) ([]Step, 
 }
 
 // Execute carries out a plan phase by phase and fails closed: after a failed
-// setting no address is added, after a failed addition nothing is removed, and
+// setting no address is added and no device goes up, after a failed addition nothing is removed, and
 // in a teardown settings are restored only when the VIPs are gone. Between
 // phases it stops when ctx ends.
 func Execute(ctx context.Context, k Kernel, plan []Action) []Step {
@@ -170,9 +170,9 @@ func Execute(ctx context.Context, k Kernel, plan []Action) []Step {
 
 func withheld(phase Phase, failed map[Phase]bool) bool {
 	switch phase {
-	case PhaseSysctl, PhaseLinkUp:
+	case PhaseSysctl:
 		return failed[PhaseTunnel]
-	case PhaseAddress:
+	case PhaseAddress, PhaseLinkUp:
 		return failed[PhaseTunnel] || failed[PhaseSysctl]
 	case PhaseRemove:
 		return failed[PhaseAddress]

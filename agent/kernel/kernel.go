@@ -8,6 +8,7 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -96,7 +97,11 @@ func (k *Kernel) applyOne(ctx context.Context, a agent.Action) error {
 	case agent.LoadModule:
 		return k.loadModule(ctx)
 	case agent.CreateTunnel:
-		return k.createTunnel(ctx, a.Device)
+		err := k.createTunnel(ctx, a.Device)
+		if errors.Is(err, unix.EOPNOTSUPP) { // the module was just being unloaded
+			return k.loadModule(ctx)
+		}
+		return err
 	case agent.SetSysctl:
 		return k.tree.Write(a.Key, a.Value)
 	case agent.RestoreSysctl:

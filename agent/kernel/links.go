@@ -24,10 +24,13 @@ type link struct {
 	conf map[string]int // by sysctl name; nil if IPv4 is off on the device
 }
 
+// forwarding is read because a missing VIP is worse where it is on.
+const forwarding = "forwarding"
+
 // devconf maps the settings to their index in IFLA_INET_CONF, which is
 // IPV4_DEVCONF_* less one (include/uapi/linux/ip.h).
 var devconf = map[string]int{
-	"forwarding":       0,
+	forwarding:         0,
 	sysctl.RPFilter:    7,
 	sysctl.ARPAnnounce: 17,
 	sysctl.ARPIgnore:   18,

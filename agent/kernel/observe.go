@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 
 	"rsagent/agent"
 	"rsagent/sysctl"
@@ -54,14 +55,14 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 // dump.
 func (k *Kernel) shared(got *agent.Observed) {
 	for _, scope := range []string{sysctl.All, sysctl.Default} {
-		for name := range devconf {
+		for _, name := range append(slices.Clone(sysctl.Names), forwarding) {
 			key := sysctl.Key{Scope: scope, Name: name}
 			v, err := k.tree.Read(key)
 			if err == nil {
 				got.Sysctls[key] = v
 				continue
 			}
-			if scope == sysctl.All && name != "forwarding" {
+			if scope == sysctl.All && name != forwarding {
 				got.Gaps = append(got.Gaps, agent.Gap{ID: "sysctl/" + key.String(), Err: readable(err)})
 			}
 		}

@@ -20,15 +20,16 @@ const most = 20
 type text struct {
 	w      *bufio.Writer
 	colour bool
+	width  int // where explanations are broken; 0: nowhere, so that they can be searched
 }
 
 func newText(f *os.File) *text {
-	return &text{w: bufio.NewWriter(f), colour: isTerminal(f) && os.Getenv("NO_COLOR") == ""}
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+	t := &text{w: bufio.NewWriter(f)}
+	if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil { // a terminal
+		t.colour = os.Getenv("NO_COLOR") == ""
+		t.width = min(max(int(size.Col), 60), 96)
+	}
+	return t
 }
 
 func (t *text) printf(format string, args ...any) { fmt.Fprintf(t.w, format, args...) }
@@ -132,7 +133,7 @@ func (t *text) explain(findings []agent.Finding) {
 		}
 		head := fmt.Sprintf("%s (%s): ", f.ID, f.Severity)
 		t.printf("%s", t.paint(f.Severity, f.ID))
-		t.printf("%s\n", wrap(head, f.Why)[len(f.ID):])
+		t.printf("%s\n", t.wrap(head, f.Why)[len(f.ID):])
 		if f.Fix != nil {
 			t.printf("  fix  %s\n", f.Fix)
 		}
@@ -170,13 +171,16 @@ func reason(s agent.Step) string {
 	return strings.TrimPrefix(s.Err.Error(), s.Action.String()+": ")
 }
 
-// wrap breaks text at 84 columns; lines after the first are indented.
-func wrap(head, body string) string {
+// wrap breaks text at the terminal's width; lines after the first are indented.
+func (t *text) wrap(head, body string) string {
+	if t.width == 0 {
+		return head + body
+	}
 	var b strings.Builder
 	b.WriteString(head)
 	column := len(head)
 	for i, word := range strings.Fields(body) {
-		if i > 0 && column+1+len(word) > 84 {
+		if i > 0 && column+1+len(word) > t.width {
 			b.WriteString("\n  ")
 			column = 2
 		} else if i > 0 {

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// commands are what scripts have beside testscript's own.
+var commands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	// exits CODE COMMAND… expects an exit code.
+	"exits": func(ts *testscript.TestScript, neg bool, args []string) {
+		if len(args) < 2 || neg {
+			ts.Fatalf("usage: exits CODE COMMAND...")
+		}
+		want, err := strconv.Atoi(args[0])
+		ts.Check(err)
+		err = ts.Exec(args[1], args[2:]...)
+		got := 0
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			got = exit.ExitCode()
+		} else {
+			ts.Check(err)
+		}
+		if got != want {
+			ts.Fatalf("exit code %d, want %d", got, want)
+		}
+	},
+	// eventually DURATION COMMAND… repeats a command until it succeeds.
+	"eventually": func(ts *testscript.TestScript, neg bool, args []string) {
+		if len(args) < 2 || neg {
+			ts.Fatalf("usage: eventually DURATION COMMAND...")
+		}
+		limit, err := time.ParseDuration(args[0])
+		ts.Check(err)
+		for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
+			err := ts.Exec(args[1], args[2:]...)
+			if err == nil {
+				return
+			}
+			if time.Now().After(deadline) {
+				ts.Fatalf("not within %s: %v", limit, err)
+			}
+		}
+	},
+}
