@@ -7,7 +7,7 @@ LAB_PACKAGES = ./agent/lab ./agent/kernel ./agent/director ./cmd/rsagent
 KERNELS      = 5.10 6.1 6.12
 GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
-.PHONY: help build demo test unit lint launcher lab matrix deps clean
+.PHONY: help build demo test unit lint launcher lab matrix bench deps clean
 
 help: ## this text
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -41,6 +41,9 @@ matrix: build ## the acceptance scene on every kernel we promise
 	@for k in $(KERNELS); do echo "kernel $$k:"; \
 	  RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -run '^TestClassic' -v \
 	    -exec '$(CURDIR)/bin/rslab exec --kernel '$$k' --timeout 10m --' ./cmd/rsagent || exit 1; done
+
+bench: deps build ## VIPs into place, against ip -batch on the same kernel in the same run
+	go test -tags lab -run '^$$' -bench Place -benchtime 3x -exec '$(CURDIR)/$(LAB)' ./agent/kernel
 
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm ip=iproute2 modprobe=kmod depmod=kmod \

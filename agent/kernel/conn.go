@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -48,6 +49,20 @@ func dial() (*conn, error) {
 }
 
 func (c *conn) close() { c.socket.Close() }
+
+// dump sends a request for a dump and calls each with every message of the
+// given type, until one returns an error, which dump then returns.
+func (c *conn) dump(req *nl.NetlinkRequest, kind uint16, each func(m []byte) error) error {
+	handle := &nl.SocketHandle{Socket: c.socket, Seq: c.seq}
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: handle}
+	var stopped error
+	err := req.ExecuteIter(unix.NETLINK_ROUTE, kind, func(m []byte) bool {
+		stopped = each(m)
+		return stopped == nil
+	})
+	c.seq = handle.Seq
+	return errors.Join(err, stopped)
+}
 
 // An answer is what the kernel said to one request.
 type answer struct {

@@ -50,21 +50,13 @@ func (k *Kernel) links() ([]link, error) {
 		// Statistics, and the virtual functions that the library would ask
 		// for, are slow to collect and not looked at.
 		req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStats)))
-		req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: k.conn.socket, Seq: k.conn.seq}}
-		messages, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
-		k.conn.seq = req.Seq
-		if err != nil {
-			return nil, err
-		}
-		out := make([]link, 0, len(messages))
-		for _, m := range messages {
+		var out []link
+		err := k.conn.dump(req, unix.RTM_NEWLINK, func(m []byte) error {
 			l, err := parseLink(m)
-			if err != nil {
-				return nil, err
-			}
 			out = append(out, l)
-		}
-		return out, nil
+			return err
+		})
+		return out, err
 	})
 }
 
