@@ -2,6 +2,7 @@ package agent
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	"rsagent/sysctl"
@@ -60,10 +61,9 @@ func (b Baseline) Record(got Observed, plan []Action) (Baseline, bool) {
 				b.Sysctls[a.Key] = v
 				changed = true
 			}
-		case Relabel:
-			changed = b.recordAddr(got, a) || changed
 		}
 	}
+	changed = b.recordAddrs(got, plan) || changed
 	if t, ok := got.Tunnel(); ok && len(plan) > 0 {
 		changed = b.recordLink(t.Name, LinkFound{Existed: true, Up: t.Up}) || changed
 	}
@@ -117,19 +117,28 @@ func (b *Baseline) recordLink(device string, found LinkFound) bool {
 	return true
 }
 
-func (b *Baseline) recordAddr(got Observed, a Relabel) bool {
-	p := a.Prefix.String()
-	if slices.ContainsFunc(b.Addrs, func(f AddrFound) bool { return f.Prefix == p }) {
-		return false
+// recordAddrs records the addresses that are about to get our label, in the
+// order in which the device has them, so that they can go back in it.
+func (b *Baseline) recordAddrs(got Observed, plan []Action) bool {
+	if len(b.Adopted) > 0 {
+		return false // where we have been before, a lost label is drift and not the past
 	}
-	for _, addr := range got.Addrs {
-		// Where we have been before, a lost label is drift and not the past.
-		if addr.Prefix == a.Prefix && got.linkByIndex(addr.Index).Name == a.Device && len(b.Adopted) == 0 {
-			b.Addrs = append(b.Addrs, AddrFound{p, addr.Label})
-			return true
+	relabelled := map[netip.Prefix]bool{}
+	for _, a := range plan {
+		if a, ok := a.(Relabel); ok {
+			relabelled[a.Prefix] = true
 		}
 	}
-	return false
+	changed := false
+	tunnel, _ := got.Tunnel()
+	for _, a := range got.Addrs {
+		found := AddrFound{a.Prefix.String(), a.Label}
+		if a.Index == tunnel.Index && relabelled[a.Prefix] && !slices.Contains(b.Addrs, found) {
+			b.Addrs = append(b.Addrs, found)
+			changed = true
+		}
+	}
+	return changed
 }
 
 func (b Baseline) clone() Baseline {

@@ -84,6 +84,9 @@ func (d *differ) inPlace(a Addr) bool {
 
 // obstacle says why a VIP must not be put in place, or "".
 func (d *differ) obstacle(vip netip.Addr) string {
+	if l, taken := d.squatter(); taken {
+		return fmt.Sprintf("%s is in the tunnel's place", l.Name)
+	}
 	if dev, ok := d.rips[vip]; ok {
 		return fmt.Sprintf("it is this host's own address on %s", dev)
 	}
@@ -97,9 +100,6 @@ func (d *differ) obstacle(vip netip.Addr) string {
 
 // hopeless reports whether no VIP is in place and none can be put there.
 func (d *differ) hopeless() bool {
-	if _, taken := d.squatter(); taken {
-		return true
-	}
 	return !slices.ContainsFunc(d.want.VIPs, func(vip netip.Addr) bool {
 		return d.present[vip] || d.blocked[vip] == "" && !d.arpBlind
 	})
@@ -298,7 +298,7 @@ func (d *differ) gateway(g Gateway) {
 	}
 	d.add(Finding{
 		ID: "gateway", Severity: Warning, Want: "not a director", Got: got,
-		Why: fmt.Sprintf("the gateway is %s: replies would pass the director, which in LVS/TUN drops them or sends them round; route through a router.", role),
+		Why: fmt.Sprintf("the gateway is %s: replies would go through the director, which drops packets from its own address, the VIP; route through a router.", role),
 		Row: &Row{"gateway", g.Via.String(), "not a director", got},
 	})
 }
