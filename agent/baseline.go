@@ -57,7 +57,7 @@ func (b Baseline) Record(got Observed, plan []Action) (Baseline, bool) {
 			changed = b.recordLink(a.Device, LinkFound{Existed: true}) || changed
 		case SetSysctl:
 			v, known := got.Sysctls[a.Key]
-			if _, recorded := b.Sysctls[a.Key]; known && !recorded {
+			if known && !b.recorded(got, a.Key) {
 				b.Sysctls[a.Key] = v
 				changed = true
 			}
@@ -88,15 +88,46 @@ func (b Baseline) Adopt(got Observed, done []Action) (Baseline, bool) {
 	return b, true
 }
 
-// AdoptedOn returns the keys that were written on the devices as they are now.
+// AdoptedOn returns the keys that were written on the devices as they are now,
+// under the names that the devices have now.
 func (b Baseline) AdoptedOn(got Observed) map[sysctl.Key]bool {
 	out := map[sysctl.Key]bool{}
-	for key, index := range b.Adopted {
-		if indexOf(got, key.Scope) == index {
-			out[key] = true
+	for key := range b.Adopted {
+		if now, there := b.today(got, key); there {
+			out[now] = true
 		}
 	}
 	return out
+}
+
+// today returns the name that a key has now: a device that was renamed takes
+// its settings along. It reports false if the device is gone or made anew.
+func (b Baseline) today(got Observed, key sysctl.Key) (sysctl.Key, bool) {
+	index, adopted := b.Adopted[key]
+	if key.Scope == sysctl.All || !adopted {
+		_, there := got.Sysctls[key]
+		return key, there
+	}
+	for _, l := range got.Links {
+		if l.Index == index {
+			return sysctl.Key{Scope: l.Name, Name: key.Name}, true
+		}
+	}
+	return key, false
+}
+
+// recorded reports whether the value found for a key is known, be it under a
+// former name of the device.
+func (b Baseline) recorded(got Observed, key sysctl.Key) bool {
+	if _, ok := b.Sysctls[key]; ok {
+		return true
+	}
+	for old := range b.Sysctls {
+		if now, there := b.today(got, old); there && now == key {
+			return true
+		}
+	}
+	return false
 }
 
 func indexOf(got Observed, scope string) int {

@@ -48,6 +48,7 @@ type differ struct {
 }
 
 func newDiffer(want Desired, got Observed) *differ {
+	got.Addrs = placed(got)
 	d := &differ{
 		want: want, got: got, device: got.device(want),
 		wanted:  map[netip.Addr]bool{},
@@ -68,6 +69,16 @@ func newDiffer(want Desired, got Observed) *differ {
 		d.blocked[vip] = d.obstacle(vip)
 	}
 	return d
+}
+
+// placed leaves out addresses of devices that are not in the reading: they
+// came or went between its parts, and the next reading tells.
+func placed(got Observed) []Addr {
+	known := map[int]bool{}
+	for _, l := range got.Links {
+		known[l.Index] = true
+	}
+	return slices.DeleteFunc(slices.Clone(got.Addrs), func(a Addr) bool { return !known[a.Index] })
 }
 
 func (d *differ) add(f Finding) { d.out = append(d.out, f) }
@@ -118,12 +129,18 @@ func (d *differ) squatter() (Link, bool) {
 	return d.got.Link(DefaultDevice)
 }
 
+// withhold takes the fixes away, and the findings that were nothing else.
 func (d *differ) withhold() {
-	for i, f := range d.out {
+	kept := d.out[:0]
+	for _, f := range d.out {
 		if f.Fix != nil && f.Fix.Phase() != PhaseRemove {
-			d.out[i].Fix = nil
+			f.Fix = nil
+		}
+		if f.Fix != nil || f.Row != nil {
+			kept = append(kept, f)
 		}
 	}
+	d.out = kept
 }
 
 func (d *differ) tunnelFindings() {
@@ -265,9 +282,7 @@ func (d *differ) verdict(id string, vip netip.Addr, v Verdict) {
 // surroundings looks at what is not ours to change but breaks the path or
 // leaks: the gateway, the source address, who may send.
 func (d *differ) surroundings() {
-	for _, g := range d.got.Gateways {
-		d.gateway(g)
-	}
+	d.gateway()
 	if d.wanted[d.got.Source] {
 		d.add(Finding{
 			ID: "source/" + d.got.Source.String(), Severity: Warning, Want: "the RIP", Got: d.got.Source.String(),
@@ -284,23 +299,30 @@ func (d *differ) surroundings() {
 	}
 }
 
-func (d *differ) gateway(g Gateway) {
-	got := fmt.Sprintf("default via %s dev %s", g.Via, g.Device)
-	role := ""
-	switch {
-	case slices.Contains(d.want.Directors, g.Via):
-		role = "a director"
-	case d.wanted[g.Via]:
-		role = "a VIP"
-	default:
-		d.ok("gateway", "gateway", g.Via.String(), "not a director", got)
+// gateway makes one finding of all next hops: about the first that must not be
+// one, else about the first.
+func (d *differ) gateway() {
+	for _, g := range d.got.Gateways {
+		role := ""
+		switch {
+		case slices.Contains(d.want.Directors, g.Via):
+			role = "a director"
+		case d.wanted[g.Via]:
+			role = "a VIP"
+		default:
+			continue
+		}
+		d.add(Finding{
+			ID: "gateway", Severity: Warning, Want: "not a director", Got: g.String(),
+			Why: fmt.Sprintf("the gateway is %s: replies would go through the director, which drops packets from its own address, the VIP; route through a router.", role),
+			Row: &Row{"gateway", g.Via.String(), "not a director", g.String()},
+		})
 		return
 	}
-	d.add(Finding{
-		ID: "gateway", Severity: Warning, Want: "not a director", Got: got,
-		Why: fmt.Sprintf("the gateway is %s: replies would go through the director, which drops packets from its own address, the VIP; route through a router.", role),
-		Row: &Row{"gateway", g.Via.String(), "not a director", got},
-	})
+	if len(d.got.Gateways) > 0 {
+		g := d.got.Gateways[0]
+		d.ok("gateway", "gateway", g.Via.String(), "not a director", g.String())
+	}
 }
 
 func (d *differ) gaps() {

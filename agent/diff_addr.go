@@ -60,14 +60,13 @@ func (d *differ) absence() string {
 func (d *differ) stray(vip netip.Addr, a Addr) {
 	l := d.got.linkByIndex(a.Index)
 	f := Finding{
-		ID: fmt.Sprintf("addr/%s/%s", l.Name, vip), Severity: Critical, Want: "absent", Got: "present as " + a.Prefix.String(),
+		ID: d.addrID(l.Name, a), Severity: Critical, Want: "absent", Got: "present as " + a.Prefix.String(),
 		Row: &Row{"address", vip.String(), "not on " + l.Name, "present as " + a.Prefix.String()},
 	}
 	ours := a.Label == Label(l.Name)
 	device, own := d.rips[vip]
 	switch {
 	case d.found && l.Index == d.tunnel.Index:
-		f.ID += fmt.Sprintf("/%d", a.Prefix.Bits())
 		f.Severity, f.Want = Warning, "present as /32 only"
 		f.Why = fmt.Sprintf("the prefix sends replies to all of %s into the tunnel.", a.Prefix.Masked())
 	case own && device == l.Name:
@@ -82,12 +81,43 @@ func (d *differ) stray(vip netip.Addr, a Addr) {
 	default:
 		f.Why = fmt.Sprintf("the VIP is on %s as well; it stays local when it is taken off the tunnel.", l.Name)
 	}
-	if d.want.RemoveStrays || ours {
+	switch {
+	case d.carries(a):
+		f.Why += " Removing it would take the other addresses of its network with it, so that is left to you."
+	case d.want.RemoveStrays || ours:
 		f.Fix = DelAddr{l.Name, a.Prefix}
-	} else {
+	default:
 		f.Why += " It is not ours to remove; \"stray_vips: remove\" in the config makes it ours."
 	}
 	d.add(f)
+}
+
+// addrID names an address on a device; one that is there with several prefixes
+// gets them added from the second on.
+func (d *differ) addrID(device string, a Addr) string {
+	id := fmt.Sprintf("addr/%s/%s", device, a.Prefix.Addr())
+	if slices.ContainsFunc(d.out, func(f Finding) bool { return f.ID == id }) {
+		id += fmt.Sprintf("/%d", a.Prefix.Bits())
+	}
+	return id
+}
+
+// carries reports whether other addresses on the device would go with a: the
+// kernel deletes the secondary addresses of a network together with its
+// primary, the first one (promote_secondaries, ip-sysctl.rst).
+func (d *differ) carries(a Addr) bool {
+	others := 0
+	for _, b := range d.got.Addrs {
+		if b.Index != a.Index || b.Prefix.Masked() != a.Prefix.Masked() {
+			continue
+		}
+		if b != a {
+			others++
+		} else if others > 0 {
+			return false // a is a secondary itself
+		}
+	}
+	return others > 0
 }
 
 // others looks at the tunnel's addresses that are no VIPs.
@@ -100,7 +130,7 @@ func (d *differ) others() {
 			continue
 		}
 		f := Finding{
-			ID: fmt.Sprintf("addr/%s/%s", d.device, addr), Severity: Warning, Want: "absent", Got: "present",
+			ID: d.addrID(d.device, a), Severity: Warning, Want: "absent", Got: "present",
 			Why: "it is not in the config and does not carry our label, so it stays; add it to vips, or remove it by hand.",
 			Row: &Row{"address", addr.String(), "not on " + d.device, "present"},
 		}

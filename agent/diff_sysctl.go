@@ -86,7 +86,7 @@ func (d *differ) blind(r sysctl.Rule, key sysctl.Key) {
 		d.arpBlind = true
 	}
 	id := "sysctl/" + key.String()
-	if slices.ContainsFunc(d.got.Gaps, func(g Gap) bool { return g.ID == id }) {
+	if d.gap(id) {
 		return // said there, with its reason
 	}
 	d.add(Finding{
@@ -94,6 +94,10 @@ func (d *differ) blind(r sysctl.Rule, key sysctl.Key) {
 		Why: "the key could not be read.",
 		Row: &Row{"sysctl", r.Name, on(r.Want, []string{key.Scope}), "could not tell"},
 	})
+}
+
+func (d *differ) gap(id string) bool {
+	return slices.ContainsFunc(d.got.Gaps, func(g Gap) bool { return g.ID == id })
 }
 
 func complain(list []complaint, r sysctl.Rule, dev string, all, own int, j sysctl.Judgement) []complaint {
@@ -169,7 +173,11 @@ func (d *differ) adopt(r sysctl.Rule, broken []complaint) {
 			continue
 		}
 		value := r.Want
-		if v, ok := d.got.Sysctls[key]; ok && slices.Contains(r.Good, v) {
+		v, readable := d.got.Sysctls[key]
+		if !readable && d.found || d.gap("sysctl/"+key.String()) {
+			continue // a finding already
+		}
+		if readable && slices.Contains(r.Good, v) {
 			value = v
 		}
 		d.add(Finding{

@@ -22,7 +22,7 @@ func (l Loop) Run(ctx context.Context, want Desired, reload <-chan Desired) {
 	hints := l.Kernel.Watch(ctx)
 	ticker := time.NewTicker(l.Interval)
 	defer ticker.Stop()
-	for {
+	for ctx.Err() == nil {
 		l.Report(Pass(ctx, l.Kernel, l.Store, want))
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -75,6 +76,9 @@ type Gateway struct {
 	Via    netip.Addr
 	Device string
 }
+
+// String returns the route as ip(8) prints it.
+func (g Gateway) String() string { return fmt.Sprintf("default via %s dev %s", g.Via, g.Device) }
 
 // Gap is something that could not be read.
 type Gap struct {

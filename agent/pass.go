@@ -80,7 +80,10 @@ func Pass(ctx context.Context, k Kernel, s Store, want Desired) (Report, error) 
 	if p.base, err = s.Load(); err != nil {
 		return r, err
 	}
-	got, findings := look(ctx, k, p.base, want)
+	// What was begun is looked at to the end: a reading that fails only because
+	// we are leaving would say nothing about the host.
+	looking := context.WithoutCancel(ctx)
+	got, findings := look(looking, k, p.base, want)
 	r.Before = findings
 	for range rounds {
 		plan := Plan(findings)
@@ -93,7 +96,7 @@ func Pass(ctx context.Context, k Kernel, s Store, want Desired) (Report, error) 
 			r.After, r.Plan = findings, plan
 			return r, err
 		}
-		got, findings = look(ctx, k, p.base, want)
+		got, findings = look(looking, k, p.base, want)
 		if !progress(steps) {
 			break
 		}

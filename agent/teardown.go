@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -14,8 +15,8 @@ import (
 // there. It names only what is not yet so: after it has been carried out it
 // is empty. What the baseline does not know is left alone.
 //
-// The module is unloaded only where alone is true: the caller knows that no
-// other network namespace could be using it.
+// The module is unloaded only where no other device here needs it and alone is
+// true: the caller knows that no other network namespace could be using it.
 func Teardown(base Baseline, device string, got Observed, alone bool) []Action {
 	tunnel, found := got.Tunnel()
 	if found {
@@ -34,10 +35,15 @@ func Teardown(base Baseline, device string, got Observed, alone bool) []Action {
 	switch {
 	case base.Link.Created:
 		plan = append(plan, DeleteTunnel{device})
-	case !base.Link.Existed && alone && got.Module.Loaded:
+	case !base.Link.Existed && alone && got.Module.Loaded && !neighbours(got):
 		plan = append(plan, UnloadModule{})
 	}
 	return plan
+}
+
+// neighbours reports whether other devices need the module.
+func neighbours(got Observed) bool {
+	return slices.ContainsFunc(got.Links, func(l Link) bool { return l.Kind == "ipip" && !l.Fallback() })
 }
 
 // Undo carries out a Teardown, looking again until nothing is left that it
@@ -96,17 +102,21 @@ func reinstated(base Baseline, device string, got Observed) []Action {
 }
 
 func restored(base Baseline, got Observed) []Action {
-	var keys []sysctl.Key
+	values := map[sysctl.Key]int{}
 	for key, value := range base.Sysctls {
-		if now, ok := got.Sysctls[key]; ok && now != value {
-			keys = append(keys, key)
+		if now, there := base.today(got, key); there {
+			values[now] = value
+		} else if _, there := got.Sysctls[key]; there {
+			values[key] = value // a device made anew, to be as the one before it
 		}
 	}
 	// rp_filter back first, ARP last: the reverse of the way in.
-	slices.SortFunc(keys, func(a, b sysctl.Key) int { return -sysctl.Compare(a, b) })
+	keys := slices.SortedFunc(maps.Keys(values), func(a, b sysctl.Key) int { return -sysctl.Compare(a, b) })
 	var out []Action
 	for _, key := range keys {
-		out = append(out, RestoreSysctl{key, base.Sysctls[key]})
+		if now, ok := got.Sysctls[key]; ok && now != values[key] {
+			out = append(out, RestoreSysctl{key, values[key]})
+		}
 	}
 	return out
 }

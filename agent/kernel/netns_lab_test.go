@@ -21,7 +21,6 @@ func inNamespace(t testing.TB) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatalf("unshare: %v", err)
 	}
-	sh(t, "ip", "link", "set", "lo", "up")
 }
 
 func open(t testing.TB) *kernel.Kernel {

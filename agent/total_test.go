@@ -1,0 +1,173 @@
+package agent_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rsagent/agent"
+	"rsagent/agent/agenttest"
+	"rsagent/sysctl"
+)
+
+// families are the forms that the ID of a finding can have. They are part of
+// the interface: a new one has to be written here and in the man page.
+func families() map[string]*regexp.Regexp {
+	out := map[string]*regexp.Regexp{}
+	for family, form := range map[string]string{
+		"module":  `^module/ipip$`,
+		"link":    `^link/[^/]+$`,
+		"up":      `^link/[^/]+/up$`,
+		"addr":    `^addr/[^/]+/[0-9.]+(/[0-9]+)?$`,
+		"sysctl":  `^sysctl/net\.ipv4\.conf\.\S+\.(arp_ignore|arp_announce|rp_filter)$`,
+		"route":   `^route/[0-9.]+$`,
+		"gateway": `^gateway$`,
+		"senders": `^senders$`,
+		"source":  `^source/[0-9.]+$`,
+		"shadow":  `^shadow/[^/]+$`,
+		"kernel":  `^kernel$`,
+	} {
+		out[family] = regexp.MustCompile(form)
+	}
+	return out
+}
+
+// An audit checks findings for what must hold for all of them.
+type audit struct {
+	families map[string]*regexp.Regexp
+	seen     map[string]bool
+}
+
+func newAudit() audit { return audit{families: families(), seen: map[string]bool{}} }
+
+// Law 10: Diff and Plan answer to everything, always the same; an ID stands
+// for one thing, and every ID is of a known family.
+func TestDiffIsTotal(t *testing.T) {
+	audit := newAudit()
+	for seed := range uint64(4000) {
+		// Made twice, so that nothing compares equal for being the same.
+		want, got := random(seed)
+		want2, got2 := random(seed)
+		findings := agent.Diff(want, got)
+		if diff := cmp.Diff(findings, agent.Diff(want2, got2), plainly()...); diff != "" {
+			t.Fatalf("seed %d: Diff differs from itself (-first +second):\n%s", seed, diff)
+		}
+		checkOrder(t, agent.Plan(findings))
+		audit.check(t, findings)
+		if t.Failed() {
+			t.Fatalf("seed %d: want %+v, got %+v", seed, want, got)
+		}
+	}
+	for family := range audit.families {
+		if !audit.seen[family] && family != "kernel" { // said by Look, which has no reading
+			t.Errorf("no finding of the family %s in the whole test", family)
+		}
+	}
+}
+
+func plainly() []cmp.Option {
+	return []cmp.Option{
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	}
+}
+
+func (a audit) check(t *testing.T, findings []agent.Finding) {
+	t.Helper()
+	ids := map[string]agent.Finding{}
+	for _, f := range findings {
+		known := false
+		for family, form := range a.families {
+			if form.MatchString(f.ID) {
+				known, a.seen[family] = true, true
+			}
+		}
+		if !known {
+			t.Errorf("%s is of no known family", f.ID)
+		}
+		if other, ok := ids[f.ID]; ok && (f.Severity != agent.OK || other.Severity != agent.OK) {
+			t.Errorf("two findings with one ID:\n%+v\n%+v", other, f)
+		}
+		ids[f.ID] = f
+		if f.Severity != agent.OK && (f.Why == "" && f.Row != nil || f.Want == f.Got) {
+			t.Errorf("a finding that explains nothing: %+v", f)
+		}
+	}
+}
+
+// random makes up a config, and a reading that need not make sense.
+func random(seed uint64) (agent.Desired, agent.Observed) {
+	r := rand.New(rand.NewPCG(seed, 10))
+	pool := vips("172.25.84.100", "172.25.84.101", "172.25.84.2", "10.0.0.1", "127.0.0.42")
+	some := func() netip.Addr { return pool[r.IntN(len(pool))] }
+	maybe := func() netip.Addr { return append(vips("172.25.84.4"), netip.Addr{}, netip.Addr{}, some())[r.IntN(4)] }
+	want := agent.Desired{
+		VIPs: pool[r.IntN(3) : 3+r.IntN(2)], RPFilter: r.IntN(3), AnySender: r.IntN(2) == 0, RemoveStrays: r.IntN(2) == 0,
+		Device: []string{"tunl0", "", "eth0"}[r.IntN(3)], Directors: vips("172.25.84.4", "10.0.0.1")[:r.IntN(3)],
+	}.Normal()
+	got := agent.Observed{
+		Module:  agent.Module{Loaded: r.IntN(2) == 0, Obstacle: []string{"", "blacklisted"}[r.IntN(2)]},
+		Sysctls: map[sysctl.Key]int{}, Verdicts: map[netip.Addr]agent.Verdict{}, Source: maybe(), Adopted: map[sysctl.Key]bool{},
+	}
+	for i, name := range []string{"lo", "eth0", "tunl0", "eth0.100", "ipip1"}[:r.IntN(6)] {
+		got.Links = append(got.Links, agent.Link{
+			Index: i + 1, Name: name, Kind: []string{"", "ipip", "ipip", "dummy"}[r.IntN(4)], Up: r.IntN(2) == 0, ARP: r.IntN(2) == 0,
+			MTU: r.IntN(2000), Local: maybe(), Remote: maybe(), External: r.IntN(4) == 0,
+		})
+	}
+	used := map[string]bool{}
+	for range r.IntN(8) {
+		a := agent.Addr{Index: r.IntN(7), Prefix: netip.PrefixFrom(some(), []int{32, 32, 24, 8}[r.IntN(4)]), Label: []string{"tunl0:rs", "eth0:rs", "tunl0", ""}[r.IntN(4)]}
+		if key := fmt.Sprint(a.Index, a.Prefix); !used[key] { // the kernel says EEXIST
+			used[key] = true
+			got.Addrs = append(got.Addrs, a)
+		}
+	}
+	for _, scope := range []string{"all", "default", "lo", "eth0", "tunl0", "eth0.100", "ipip1"} {
+		for _, name := range append([]string{"forwarding"}, sysctl.Names...) {
+			key := sysctl.Key{Scope: scope, Name: name}
+			switch r.IntN(12) {
+			case 0: // not there
+			case 1:
+				if name != "forwarding" {
+					got.Gaps = append(got.Gaps, agent.Gap{ID: "sysctl/" + key.String(), Err: "no"})
+				}
+			default:
+				got.Sysctls[key] = r.IntN(5) - 1
+			}
+			if r.IntN(3) == 0 {
+				got.Adopted[key] = true
+			}
+		}
+	}
+	for _, vip := range pool {
+		if r.IntN(2) == 0 {
+			got.Verdicts[vip] = agent.Verdict{Local: r.IntN(2) == 0, OnLinkOnly: r.IntN(3) == 0, Text: "forwarded"}
+		}
+	}
+	for range r.IntN(3) {
+		got.Gateways = append(got.Gateways, agent.Gateway{Via: some(), Device: "eth0"})
+	}
+	return want, got
+}
+
+// Whatever a host can be brought into has IDs that are unique, too.
+func TestIDsOnTheWalk(t *testing.T) {
+	audit := newAudit()
+	for seed := range uint64(50) {
+		w := newWalker(t, seed+1)
+		for range 60 {
+			w.tamper()
+			r, _ := agent.Look(t.Context(), w.fake, &agenttest.MemStore{}, w.want)
+			audit.check(t, r.After)
+			if t.Failed() {
+				t.Fatalf("seed %d: %+v\n%s", seed+1, w.want, strings.Join(w.log, "\n"))
+			}
+		}
+	}
+}
