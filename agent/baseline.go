@@ -160,16 +160,19 @@ func (b *Baseline) recordAddrs(got Observed, plan []Action) bool {
 			relabelled[a.Prefix] = true
 		}
 	}
-	changed := false
-	tunnel, _ := got.Tunnel()
-	for _, a := range got.Addrs {
-		found := AddrFound{a.Prefix.String(), a.Label}
-		if a.Index == tunnel.Index && relabelled[a.Prefix] && !slices.Contains(b.Addrs, found) {
-			b.Addrs = append(b.Addrs, found)
-			changed = true
+	for _, known := range b.Addrs { // under whatever label it is now
+		if prefix, err := netip.ParsePrefix(known.Prefix); err == nil {
+			delete(relabelled, prefix)
 		}
 	}
-	return changed
+	before := len(b.Addrs)
+	tunnel, _ := got.Tunnel()
+	for _, a := range got.Addrs {
+		if a.Index == tunnel.Index && relabelled[a.Prefix] {
+			b.Addrs = append(b.Addrs, AddrFound{a.Prefix.String(), a.Label})
+		}
+	}
+	return len(b.Addrs) > before
 }
 
 func (b Baseline) clone() Baseline {

@@ -44,7 +44,15 @@ type differ struct {
 	rips     map[netip.Addr]string // this host's own addresses and their devices
 	arpBlind bool                  // an ARP setting could not be read
 	filtered bool                  // rp_filter is known to drop the path
+	named    map[string]bool       // IDs of address findings
+	networks map[network][]int     // positions in got.Addrs, in the kernel's order
 	out      []Finding
+}
+
+// A network is a connected network on a device.
+type network struct {
+	index  int
+	prefix netip.Prefix
 }
 
 func newDiffer(want Desired, got Observed) *differ {
@@ -56,13 +64,16 @@ func newDiffer(want Desired, got Observed) *differ {
 		present: map[netip.Addr]bool{},
 		blocked: map[netip.Addr]string{},
 		rips:    ownAddresses(got),
+		named:   map[string]bool{}, networks: map[network][]int{},
 	}
 	d.tunnel, d.found = got.Tunnel()
 	for _, vip := range want.VIPs {
 		d.wanted[vip] = true
 	}
-	for _, a := range got.Addrs {
+	for i, a := range got.Addrs {
 		d.byAddr[a.Prefix.Addr()] = append(d.byAddr[a.Prefix.Addr()], a)
+		n := network{a.Index, a.Prefix.Masked()}
+		d.networks[n] = append(d.networks[n], i)
 	}
 	for _, vip := range want.VIPs {
 		d.present[vip] = slices.ContainsFunc(d.byAddr[vip], d.inPlace)
@@ -97,6 +108,9 @@ func (d *differ) inPlace(a Addr) bool {
 func (d *differ) obstacle(vip netip.Addr) string {
 	if l, taken := d.squatter(); taken {
 		return fmt.Sprintf("%s is in the tunnel's place", l.Name)
+	}
+	if len(d.device) > MaxDevice {
+		return fmt.Sprintf("the tunnel is named %s here, which is too long for our label (%d characters at most)", d.device, MaxDevice)
 	}
 	if dev, ok := d.rips[vip]; ok {
 		return fmt.Sprintf("it is this host's own address on %s", dev)

@@ -25,7 +25,7 @@ func (d *differ) addressFindings() {
 func (d *differ) vip(vip netip.Addr) {
 	prefix := netip.PrefixFrom(vip, 32)
 	f := Finding{
-		ID: fmt.Sprintf("addr/%s/%s", d.device, vip), Want: "present", Got: "present",
+		ID: d.addrID(d.device, netip.PrefixFrom(vip, 32)), Want: "present", Got: "present",
 		Row: &Row{"address", vip.String(), "on " + d.device, "present"},
 	}
 	i := slices.IndexFunc(d.byAddr[vip], d.inPlace)
@@ -60,7 +60,7 @@ func (d *differ) absence() string {
 func (d *differ) stray(vip netip.Addr, a Addr) {
 	l := d.got.linkByIndex(a.Index)
 	f := Finding{
-		ID: d.addrID(l.Name, a), Severity: Critical, Want: "absent", Got: "present as " + a.Prefix.String(),
+		ID: d.addrID(l.Name, a.Prefix), Severity: Critical, Want: "absent", Got: "present as " + a.Prefix.String(),
 		Row: &Row{"address", vip.String(), "not on " + l.Name, "present as " + a.Prefix.String()},
 	}
 	ours := a.Label == Label(l.Name)
@@ -83,7 +83,7 @@ func (d *differ) stray(vip netip.Addr, a Addr) {
 	}
 	switch {
 	case d.carries(a):
-		f.Why += " Removing it would take the other addresses of its network with it, so that is left to you."
+		f.Why += carried
 	case d.want.RemoveStrays || ours:
 		f.Fix = DelAddr{l.Name, a.Prefix}
 	default:
@@ -94,11 +94,12 @@ func (d *differ) stray(vip netip.Addr, a Addr) {
 
 // addrID names an address on a device; one that is there with several prefixes
 // gets them added from the second on.
-func (d *differ) addrID(device string, a Addr) string {
-	id := fmt.Sprintf("addr/%s/%s", device, a.Prefix.Addr())
-	if slices.ContainsFunc(d.out, func(f Finding) bool { return f.ID == id }) {
-		id += fmt.Sprintf("/%d", a.Prefix.Bits())
+func (d *differ) addrID(device string, p netip.Prefix) string {
+	id := fmt.Sprintf("addr/%s/%s", device, p.Addr())
+	if d.named[id] {
+		id += fmt.Sprintf("/%d", p.Bits())
 	}
+	d.named[id] = true
 	return id
 }
 
@@ -106,19 +107,12 @@ func (d *differ) addrID(device string, a Addr) string {
 // kernel deletes the secondary addresses of a network together with its
 // primary, the first one (promote_secondaries, ip-sysctl.rst).
 func (d *differ) carries(a Addr) bool {
-	others := 0
-	for _, b := range d.got.Addrs {
-		if b.Index != a.Index || b.Prefix.Masked() != a.Prefix.Masked() {
-			continue
-		}
-		if b != a {
-			others++
-		} else if others > 0 {
-			return false // a is a secondary itself
-		}
-	}
-	return others > 0
+	members := d.networks[network{a.Index, a.Prefix.Masked()}]
+	return len(members) > 1 && d.got.Addrs[members[0]] == a
 }
+
+// carried is the sentence for an address that is not removed for that reason.
+const carried = " Removing it would take the other addresses of its network with it, so that is left to you."
 
 // others looks at the tunnel's addresses that are no VIPs.
 func (d *differ) others() {
@@ -130,13 +124,16 @@ func (d *differ) others() {
 			continue
 		}
 		f := Finding{
-			ID: d.addrID(d.device, a), Severity: Warning, Want: "absent", Got: "present",
+			ID: d.addrID(d.device, a.Prefix), Severity: Warning, Want: "absent", Got: "present",
 			Why: "it is not in the config and does not carry our label, so it stays; add it to vips, or remove it by hand.",
 			Row: &Row{"address", addr.String(), "not on " + d.device, "present"},
 		}
 		if a.Label == Label(d.device) {
 			f.Why = "it carries our label and is no longer in the config."
 			f.Fix = DelAddr{d.device, a.Prefix}
+			if d.carries(a) {
+				f.Why, f.Fix = f.Why+carried, nil
+			}
 		}
 		d.add(f)
 	}

@@ -17,7 +17,7 @@ import (
 // runner runs a loop in a bubble and counts its passes.
 type runner struct {
 	fake   *agenttest.Fake
-	reload chan agent.Desired
+	reload chan agent.Order
 	cancel context.CancelFunc
 	ended  chan struct{}
 	mu     sync.Mutex
@@ -27,13 +27,13 @@ type runner struct {
 
 func startLoop(t *testing.T, interval time.Duration, want agent.Desired, during func(r *runner, pass int)) *runner {
 	t.Helper()
-	r := &runner{fake: host(t), reload: make(chan agent.Desired), ended: make(chan struct{})}
+	r := &runner{fake: host(t), reload: make(chan agent.Order), ended: make(chan struct{})}
 	if during != nil {
 		r.during = func(pass int) { during(r, pass) }
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	r.cancel = cancel
-	loop := agent.Loop{Kernel: r.fake, Store: &agenttest.MemStore{}, Interval: interval, Report: func(report agent.Report, err error) {
+	loop := agent.Loop{Kernel: r.fake, Store: &agenttest.MemStore{}, Report: func(report agent.Report, err error) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -47,7 +47,7 @@ func startLoop(t *testing.T, interval time.Duration, want agent.Desired, during 
 	}}
 	go func() {
 		defer close(r.ended)
-		loop.Run(ctx, want, r.reload)
+		loop.Run(ctx, agent.Order{Want: want, Interval: interval}, r.reload)
 	}()
 	return r
 }
@@ -128,7 +128,7 @@ func TestLoopReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startLoop(t, time.Hour, configs()["three loose"], nil)
 		synctest.Wait()
-		r.reload <- configs()["plain"]
+		r.reload <- agent.Order{Want: configs()["plain"], Interval: time.Hour}
 		synctest.Wait()
 		if dump := r.fake.Dump(); !strings.Contains(dump, "172.25.84.100/32 tunl0:rs") || strings.Contains(dump, "172.25.84.101") {
 			t.Errorf("after a reload:\n%s", dump)

@@ -114,9 +114,43 @@ func restored(base Baseline, got Observed) []Action {
 	keys := slices.SortedFunc(maps.Keys(values), func(a, b sysctl.Key) int { return -sysctl.Compare(a, b) })
 	var out []Action
 	for _, key := range keys {
+		if key.Name != sysctl.RPFilter && nameless(base, got) {
+			continue
+		}
 		if now, ok := got.Sysctls[key]; ok && now != values[key] {
 			out = append(out, RestoreSysctl{key, values[key]})
 		}
+	}
+	return out
+}
+
+// nameless reports whether the tunnel may hold a VIP of ours that no longer
+// shows it: when a device is renamed the kernel gives its first address the
+// new name for a label (inetdev_changename in net/ipv4/devinet.c). It is not
+// removed, since it may be somebody else's, and ARP is not relaxed either.
+func nameless(base Baseline, got Observed) bool {
+	tunnel, found := got.Tunnel()
+	if !found || base.Device == "" || tunnel.Name == base.Device {
+		return false
+	}
+	return slices.ContainsFunc(got.Addrs, func(a Addr) bool {
+		return a.Index == tunnel.Index && a.Label == tunnel.Name && a.Prefix.Bits() == 32 && !a.Prefix.Addr().IsLoopback() &&
+			!slices.ContainsFunc(base.Addrs, func(f AddrFound) bool { return f.Prefix == a.Prefix.String() })
+	})
+}
+
+// Remains says, for the person who tears down, what is left in place and why.
+// got is the reading after the teardown.
+func Remains(base Baseline, got Observed, undone bool) []string {
+	var out []string
+	if base.Empty() && undone {
+		out = append(out, "There is no record of the values found before the first change, so settings and device were left as they are.")
+	}
+	if nameless(base, got) {
+		out = append(out, "The tunnel was renamed, and its first address has lost its label: it stays, and so do the ARP settings. Remove it by hand if it was a VIP, and tear down again.")
+	}
+	if base.Link != nil && !base.Link.Existed && !base.Link.Created && got.Module.Loaded {
+		out = append(out, "The module ipip stays loaded: another device or network namespace of this machine may use it.")
 	}
 	return out
 }

@@ -60,8 +60,8 @@ func (a *app) daemon(c *cobra.Command) error {
 	}
 	d := journal{log: log, notify: newNotifier()}
 	log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
-	loop := agent.Loop{Kernel: k, Store: a.store(true), Interval: cfg.Interval, Report: d.report}
-	loop.Run(c.Context(), cfg.Desired, a.reloads(c, log))
+	loop := agent.Loop{Kernel: k, Store: a.store(true), Report: d.report}
+	loop.Run(c.Context(), agent.Order{Want: cfg.Desired, Interval: cfg.Interval}, a.reloads(c, log))
 	d.notify.stopping()
 	log.Info("stopped; the VIPs stay in place")
 	return nil
@@ -91,10 +91,10 @@ func (d *journal) report(r agent.Report, err error) {
 
 // reloads reads the config again on SIGHUP. A bad config is reported with all
 // its errors and changes nothing.
-func (a *app) reloads(c *cobra.Command, log logrus.FieldLogger) <-chan agent.Desired {
+func (a *app) reloads(c *cobra.Command, log logrus.FieldLogger) <-chan agent.Order {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
-	out := make(chan agent.Desired)
+	out := make(chan agent.Order)
 	go func() {
 		defer signal.Stop(hup)
 		for {
@@ -109,7 +109,7 @@ func (a *app) reloads(c *cobra.Command, log logrus.FieldLogger) <-chan agent.Des
 				continue
 			}
 			log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
-			send(c.Context(), out, cfg.Desired)
+			send(c.Context(), out, agent.Order{Want: cfg.Desired, Interval: cfg.Interval})
 		}
 	}()
 	return out

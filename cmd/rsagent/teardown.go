@@ -69,11 +69,8 @@ func (a *app) printTeardown(steps []agent.Step, base agent.Baseline, got agent.O
 		t.printf("%s  out of service\n\n", node())
 		t.steps(steps)
 	}
-	if base.Empty() && len(steps) > 0 {
-		t.printf("\n  There is no record of the values found before the first change, so settings and\n  device were left as they are.\n")
-	}
-	if base.Link != nil && !base.Link.Existed && !base.Link.Created && got.Module.Loaded {
-		t.printf("\n  The module ipip stays loaded: other network namespaces of this machine may use it.\n")
+	for _, sentence := range agent.Remains(base, got, len(steps) > 0) {
+		t.printf("\n%s\n", t.wrap("  ", sentence))
 	}
 	if err := t.flush(); err != nil {
 		return err
