@@ -7,6 +7,9 @@ LAB_PACKAGES = ./agent/lab ./agent/kernel ./agent/director ./cmd/rsagent
 KERNELS      = 5.10 6.1 6.12
 GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
+SHELL        = /bin/bash -o pipefail
+
+.NOTPARALLEL:
 .PHONY: help build demo test unit lint launcher lab matrix bench deps clean
 
 help: ## this text
@@ -39,8 +42,9 @@ lab: build ## what needs a kernel, in a disposable machine
 
 matrix: build ## the acceptance scene on every kernel we promise
 	@for k in $(KERNELS); do echo "kernel $$k:"; \
-	  RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -run '^TestClassic' -v \
-	    -exec '$(CURDIR)/bin/rslab exec --kernel '$$k' --timeout 10m --' ./cmd/rsagent || exit 1; done
+	  RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -run '^TestLab$$/^(classic|run|effective)$$' \
+	    -exec '$(CURDIR)/bin/rslab exec --kernel '$$k' --timeout 10m --' ./cmd/rsagent | tee bin/matrix.log || exit 1; \
+	  ! grep 'no tests to run' bin/matrix.log || exit 1; done
 
 bench: deps build ## VIPs into place, against ip -batch on the same kernel in the same run
 	go test -tags lab -run '^$$' -bench Place -benchtime 3x -exec '$(CURDIR)/$(LAB)' ./agent/kernel

@@ -61,6 +61,9 @@ type (
 		Device string
 		Prefix netip.Prefix
 		Label  string // "" means the device's name, as the kernel has it
+		// Only for an address that goes back to what it was.
+		Broadcast netip.Addr
+		Scope     int
 	}
 	// DelAddr removes an address; one that is gone already is a success.
 	DelAddr struct {
@@ -107,15 +110,25 @@ func (a DeleteTunnel) String() string  { return "ip link del dev " + a.Device }
 func (UnloadModule) String() string    { return "modprobe -r ipip" }
 func (a DelAddr) String() string       { return "ip addr del " + a.Prefix.String() + " dev " + a.Device }
 func (a Relabel) String() string {
-	return DelAddr{a.Device, a.Prefix}.String() + "; " + AddAddr(a).String()
+	return DelAddr{a.Device, a.Prefix}.String() + "; " + a.Add().String()
 }
 func (a AddAddr) String() string {
-	s := "ip addr add " + a.Prefix.String() + " dev " + a.Device
+	s := "ip addr add " + a.Prefix.String()
+	if a.Broadcast.IsValid() {
+		s += " brd " + a.Broadcast.String()
+	}
+	s += " dev " + a.Device
+	if a.Scope != 0 {
+		s += fmt.Sprintf(" scope %d", a.Scope)
+	}
 	if a.Label != "" && a.Label != a.Device {
 		s += " label " + a.Label
 	}
 	return s
 }
+
+// Add is the second half of a Relabel.
+func (a Relabel) Add() AddAddr { return AddAddr{Device: a.Device, Prefix: a.Prefix, Label: a.Label} }
 
 // Plan returns nothing but the fixes of the findings, each once, in the safe
 // order. It is deterministic.

@@ -22,6 +22,9 @@ type Baseline struct {
 	// Adopted holds the keys written by us, with the index of the device they
 	// were written on (0 for all): a device made anew has to be written anew.
 	Adopted map[sysctl.Key]int `json:"adopted,omitempty"`
+	// Lost is true if an earlier record could not be read: what was found
+	// since may be our own.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // LinkFound is how the tunnel was found.
@@ -35,10 +38,18 @@ type LinkFound struct {
 type AddrFound struct {
 	Prefix string `json:"prefix"`
 	Label  string `json:"label"`
+	// Broadcast is empty where there is none.
+	Broadcast string `json:"broadcast,omitempty"`
+	Scope     int    `json:"scope,omitempty"`
 }
 
 // Empty reports whether nothing was ever recorded.
 func (b Baseline) Empty() bool { return b.Link == nil && len(b.Sysctls) == 0 && len(b.Addrs) == 0 }
+
+// had reports whether the address was on the tunnel before us.
+func (b Baseline) had(p netip.Prefix) bool {
+	return slices.ContainsFunc(b.Addrs, func(f AddrFound) bool { return f.Prefix == p.String() })
+}
 
 // Record returns b with everything added that the plan is about to change for
 // the first time, and whether anything was added. It must be stored before
@@ -169,7 +180,11 @@ func (b *Baseline) recordAddrs(got Observed, plan []Action) bool {
 	tunnel, _ := got.Tunnel()
 	for _, a := range got.Addrs {
 		if a.Index == tunnel.Index && relabelled[a.Prefix] {
-			b.Addrs = append(b.Addrs, AddrFound{a.Prefix.String(), a.Label})
+			found := AddrFound{Prefix: a.Prefix.String(), Label: a.Label, Scope: a.Scope}
+			if a.Broadcast.IsValid() {
+				found.Broadcast = a.Broadcast.String()
+			}
+			b.Addrs = append(b.Addrs, found)
 		}
 	}
 	return len(b.Addrs) > before

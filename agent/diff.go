@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"rsagent/sysctl"
 )
 
 // Diff compares what is wanted with what was observed. All policy is here. It
@@ -32,21 +34,22 @@ func Diff(want Desired, got Observed) []Finding {
 }
 
 type differ struct {
-	want     Desired
-	got      Observed
-	tunnel   Link // zero if there is none
-	found    bool
-	device   string // the tunnel's name here
-	wanted   map[netip.Addr]bool
-	byAddr   map[netip.Addr][]Addr
-	present  map[netip.Addr]bool // VIPs that are on the tunnel as /32
-	blocked  map[netip.Addr]string
-	rips     map[netip.Addr]string // this host's own addresses and their devices
-	arpBlind bool                  // an ARP setting could not be read
-	filtered bool                  // rp_filter is known to drop the path
-	named    map[string]bool       // IDs of address findings
-	networks map[network][]int     // positions in got.Addrs, in the kernel's order
-	out      []Finding
+	want      Desired
+	got       Observed
+	tunnel    Link // zero if there is none
+	found     bool
+	device    string // the tunnel's name here
+	wanted    map[netip.Addr]bool
+	byAddr    map[netip.Addr][]Addr
+	present   map[netip.Addr]bool // VIPs that are on the tunnel as /32
+	blocked   map[netip.Addr]string
+	rips      map[netip.Addr]string // this host's own addresses and their devices
+	conflicts map[netip.Addr]string // what cannot be a VIP here, and why
+	arpBlind  bool                  // an ARP setting could not be read
+	filtered  bool                  // rp_filter is known to drop the path
+	named     map[string]bool       // IDs of address findings
+	networks  map[network][]int     // positions in got.Addrs, in the kernel's order
+	out       []Finding
 }
 
 // A network is a connected network on a device.
@@ -63,8 +66,8 @@ func newDiffer(want Desired, got Observed) *differ {
 		byAddr:  make(map[netip.Addr][]Addr, len(got.Addrs)),
 		present: map[netip.Addr]bool{},
 		blocked: map[netip.Addr]string{},
-		rips:    ownAddresses(got),
-		named:   map[string]bool{}, networks: map[network][]int{},
+		rips:    ownAddresses(got), conflicts: conflicts(got),
+		named: map[string]bool{}, networks: map[network][]int{},
 	}
 	d.tunnel, d.found = got.Tunnel()
 	for _, vip := range want.VIPs {
@@ -112,8 +115,8 @@ func (d *differ) obstacle(vip netip.Addr) string {
 	if len(d.device) > MaxDevice {
 		return fmt.Sprintf("the tunnel is named %s here, which is too long for our label (%d characters at most)", d.device, MaxDevice)
 	}
-	if dev, ok := d.rips[vip]; ok {
-		return fmt.Sprintf("it is this host's own address on %s", dev)
+	if why := d.conflicts[vip]; why != "" {
+		return "it " + why
 	}
 	for _, a := range d.byAddr[vip] {
 		if l := d.got.linkByIndex(a.Index); l.ARP && !d.want.RemoveStrays {
@@ -201,7 +204,7 @@ func (d *differ) absentTunnel(id string) {
 	} else {
 		why := "without it the kernel answers the director's packets with \"protocol unreachable\"."
 		if d.got.Module.Obstacle != "" {
-			why += " It will not load: " + d.got.Module.Obstacle + "."
+			why += " It may not load: " + d.got.Module.Obstacle + "."
 		}
 		d.add(Finding{
 			ID: "module/ipip", Severity: Critical, Want: "loaded", Got: "not loaded", Why: why,
@@ -254,6 +257,8 @@ func (d *differ) shadow(l Link) (severity Severity, takes string) {
 	switch {
 	case l.External:
 		return Critical, "every packet"
+	case l.Bound && !l.Remote.IsValid():
+		return Critical, "every packet that comes in on the device it is bound to"
 	case !l.Remote.IsValid():
 		return Critical, "every packet to " + l.Local.String()
 	case slices.Contains(d.want.Directors, l.Remote):
@@ -280,10 +285,10 @@ func (d *differ) verdictFindings() {
 func (d *differ) verdict(id string, vip netip.Addr, v Verdict) {
 	f := Finding{ID: id, Want: "local", Got: "local", Row: &Row{"route", vip.String(), "", "local"}}
 	switch {
-	case v.OnLinkOnly:
+	case v.OnLinkOnly && d.loose():
 		f.Severity, f.Got = Warning, "local for clients on link only"
 		f.Why = "loose filtering drops a client that this host has no route to, and there is no default route."
-	case !v.Local:
+	case !v.Local || v.OnLinkOnly:
 		f.Severity, f.Got = Critical, v.Text
 		f.Why = "the kernel, asked what it would do with a packet for the VIP that comes out of the tunnel, does not say \"local\"; look at ip rule, ip route show table local, and rp_filter."
 	}
@@ -291,6 +296,14 @@ func (d *differ) verdict(id string, vip netip.Addr, v Verdict) {
 		f.Row.Want, f.Row.Got = "local", f.Got
 	}
 	d.add(f)
+}
+
+// loose reports whether loose filtering without a default route explains that
+// clients from afar are refused.
+func (d *differ) loose() bool {
+	all := d.got.Sysctls[sysctl.Key{Scope: sysctl.All, Name: sysctl.RPFilter}]
+	own := d.got.Sysctls[sysctl.Key{Scope: d.device, Name: sysctl.RPFilter}]
+	return sysctl.Effective(all, own) > 1 && len(d.got.Gateways) == 0
 }
 
 // surroundings looks at what is not ours to change but breaks the path or

@@ -28,12 +28,15 @@ func (d *differ) vip(vip netip.Addr) {
 		ID: d.addrID(d.device, netip.PrefixFrom(vip, 32)), Want: "present", Got: "present",
 		Row: &Row{"address", vip.String(), "on " + d.device, "present"},
 	}
-	i := slices.IndexFunc(d.byAddr[vip], d.inPlace)
+	i := slices.IndexFunc(d.byAddr[vip], func(a Addr) bool { return d.inPlace(a) && a.Label == Label(d.device) })
+	if i < 0 { // else one under another label
+		i = slices.IndexFunc(d.byAddr[vip], d.inPlace)
+	}
 	switch {
 	case i < 0:
 		f.Severity, f.Got, f.Row.Got = Critical, "absent", "absent"
 		f.Why = d.absence()
-		f.Fix = AddAddr{d.device, prefix, Label(d.device)}
+		f.Fix = AddAddr{Device: d.device, Prefix: prefix, Label: Label(d.device)}
 		if why := d.blocked[vip]; why != "" {
 			f.Fix, f.Why = nil, f.Why+" It is not added, because "+why+"."
 		} else if d.arpBlind {
@@ -44,6 +47,12 @@ func (d *differ) vip(vip netip.Addr) {
 		f.Row.Got = "present, " + f.Got
 		f.Why = "it works, but without the label it is not known as ours, and would stay when it leaves the config."
 		f.Fix = Relabel{d.device, prefix, Label(d.device)}
+		switch {
+		case len(d.device) > MaxDevice:
+			f.Fix, f.Why = nil, f.Why+fmt.Sprintf(" The name %s is too long for our label (%d characters at most), so it is left as it is.", d.device, MaxDevice)
+		case d.byAddr[vip][i].Special:
+			f.Fix, f.Why = nil, f.Why+" It has a peer or a lifetime, so it is left as it is."
+		}
 	}
 	d.add(f)
 }
@@ -145,22 +154,26 @@ func (d *differ) others() {
 // They are errors of the config and not drift, since no change to the kernel
 // could be right.
 func Conflicts(want Desired, got Observed) []string {
+	why := conflicts(got)
 	var out []string
-	own := ownAddresses(got)
 	for _, vip := range want.VIPs {
-		if dev, ok := own[vip]; ok {
-			out = append(out, fmt.Sprintf("VIP %s is this host's own address on %s (its RIP): a VIP must be another address, which the director holds", vip, dev))
+		if why[vip] != "" {
+			out = append(out, fmt.Sprintf("VIP %s %s", vip, why[vip]))
 		}
 	}
+	return out
+}
+
+// conflicts returns the addresses that cannot be VIPs on this host, with what
+// they are.
+func conflicts(got Observed) map[netip.Addr]string {
+	out := map[netip.Addr]string{}
 	for _, network := range connected(got) {
-		for _, vip := range want.VIPs {
-			switch vip {
-			case network.Addr():
-				out = append(out, fmt.Sprintf("VIP %s names the network %s, which this host is in: a VIP must be a host's address", vip, network))
-			case last(network):
-				out = append(out, fmt.Sprintf("VIP %s is the broadcast address of %s, which this host is in: a VIP must be a host's address", vip, network))
-			}
-		}
+		out[network.Addr()] = fmt.Sprintf("names the network %s, which this host is in: a VIP must be a host's address", network)
+		out[last(network)] = fmt.Sprintf("is the broadcast address of %s, which this host is in: a VIP must be a host's address", network)
+	}
+	for addr, dev := range ownAddresses(got) {
+		out[addr] = fmt.Sprintf("is this host's own address on %s (its RIP): a VIP must be another address, which the director holds", dev)
 	}
 	return out
 }

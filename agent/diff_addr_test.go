@@ -136,7 +136,7 @@ func TestVerdictFindings(t *testing.T) {
 		want    string
 	}{
 		{agent.Verdict{Local: true}, "ok local"},
-		{agent.Verdict{Local: true, OnLinkOnly: true}, "warning local for clients on link only"},
+		{agent.Verdict{Local: true, OnLinkOnly: true, Text: "rejected"}, "critical rejected"}, // loose filtering is no reason here
 		{agent.Verdict{Text: "forwarded via 172.25.84.1"}, "critical forwarded via 172.25.84.1"},
 	}
 	for _, row := range rows {

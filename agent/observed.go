@@ -45,13 +45,14 @@ type Link struct {
 	// For kind ipip. The zero Addr means any.
 	Local, Remote netip.Addr
 	External      bool // collect_md
+	Bound         bool // to another device, and so only for what comes in there
 }
 
 // Fallback reports whether l is the kernel's catch-all IPIP device: of kind
-// ipip, from any to any, not collect_md. There is at most one in a network
+// ipip, from any to any, bound to no device, not collect_md. There is at most one in a network
 // namespace, whatever its name (ip_tunnel_lookup in net/ipv4/ip_tunnel.c).
 func (l Link) Fallback() bool {
-	return l.Kind == "ipip" && !l.Local.IsValid() && !l.Remote.IsValid() && !l.External
+	return l.Kind == "ipip" && !l.Local.IsValid() && !l.Remote.IsValid() && !l.External && !l.Bound
 }
 
 // Addr is an IPv4 address on a device.
@@ -59,6 +60,10 @@ type Addr struct {
 	Index  int // of the link
 	Prefix netip.Prefix
 	Label  string
+	// What an address can have besides, and a VIP of ours has not.
+	Broadcast netip.Addr
+	Scope     int  // as in rtnetlink(7): 0 global, 253 link, 254 host
+	Special   bool // it has a peer, or does not live forever
 }
 
 // Verdict is what the kernel would do with a packet from a client to a VIP

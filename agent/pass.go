@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -29,13 +30,17 @@ type Store interface {
 	Load() (Baseline, error)
 	// Save replaces it, atomically and durably.
 	Save(Baseline) error
+	// Hold waits until no other process is changing the host with this store,
+	// and keeps others from it until release is called.
+	Hold(ctx context.Context) (release func(), err error)
 }
 
 // rounds bounds a pass: one to make the tunnel, one for the rest, and two for
 // somebody (udev, as a rule) who undoes a setting while we are at it.
 const rounds = 4
 
-var errWithheld = errors.New("not tried, because an earlier step failed")
+// ErrWithheld is the error of a step that was not tried, to be safe.
+var ErrWithheld = errors.New("not tried, because an earlier step failed")
 
 // Look observes and compares, and changes nothing. What a pass would do is in
 // the report's Plan. A store that cannot be read counts as empty: looking must
@@ -84,7 +89,31 @@ func Pass(ctx context.Context, k Kernel, s Store, want Desired) (Report, error) 
 	// we are leaving would say nothing about the host.
 	looking := context.WithoutCancel(ctx)
 	got, findings := look(looking, k, p.base, want)
+	if len(Plan(findings)) > 0 {
+		release, err := s.Hold(ctx)
+		if err != nil {
+			r.Before, r.After = findings, findings
+			return r, fmt.Errorf("nothing was changed: %w", err)
+		}
+		defer release()
+		before := p.base
+		if p.base, err = s.Load(); err != nil {
+			return r, err
+		}
+		if !reflect.DeepEqual(before, p.base) { // another process was here meanwhile
+			got, findings = look(looking, k, p.base, want)
+		}
+	}
 	r.Before = findings
+	_, findings, err = p.rounds(ctx, &r, got, findings)
+	r.After, r.Plan = findings, Plan(findings)
+	r.Took = time.Since(r.Time)
+	return r, err
+}
+
+// rounds plans, carries out and looks again until nothing is left to do or
+// nothing comes of it.
+func (p *pass) rounds(ctx context.Context, r *Report, got Observed, findings []Finding) (Observed, []Finding, error) {
 	for range rounds {
 		plan := Plan(findings)
 		if len(plan) == 0 || ctx.Err() != nil {
@@ -93,17 +122,17 @@ func Pass(ctx context.Context, k Kernel, s Store, want Desired) (Report, error) 
 		steps, err := p.round(ctx, got, plan)
 		r.Done = append(r.Done, steps...)
 		if err != nil {
-			r.After, r.Plan = findings, plan
-			return r, err
+			if len(r.Done) == 0 {
+				err = fmt.Errorf("nothing was changed: %w", err)
+			}
+			return got, findings, err
 		}
-		got, findings = look(looking, k, p.base, want)
+		got, findings = look(context.WithoutCancel(ctx), p.kernel, p.base, p.want)
 		if !progress(steps) {
 			break
 		}
 	}
-	r.After, r.Plan = findings, Plan(findings)
-	r.Took = time.Since(r.Time)
-	return r, nil
+	return got, findings, nil
 }
 
 type pass struct {
@@ -125,11 +154,14 @@ func (p *pass) round(ctx context.Context, got Observed, plan []Action) ([]Step, 
 	}
 	if base, changed := p.base.Record(got, plan); changed {
 		if err := p.store.Save(base); err != nil {
-			return nil, fmt.Errorf("nothing was changed, because what was found cannot be recorded: %w", err)
+			return nil, fmt.Errorf("what was found cannot be recorded: %w", err)
 		}
 		p.base = base
 	}
 	steps := Execute(ctx, p.kernel, plan)
+	if plan[0].Phase() == PhaseTunnel && !progress(steps) {
+		return steps, p.forgetLink()
+	}
 	if base, changed := p.base.Adopt(got, done(steps)); changed {
 		if err := p.store.Save(base); err != nil {
 			return steps, err
@@ -137,6 +169,13 @@ func (p *pass) round(ctx context.Context, got Observed, plan []Action) ([]Step, 
 		p.base = base
 	}
 	return steps, nil
+}
+
+// forgetLink takes back that the tunnel is of our making, when making it has
+// failed: who makes it later is its owner.
+func (p *pass) forgetLink() error {
+	p.base.Link, p.base.Device = nil, ""
+	return p.store.Save(p.base)
 }
 
 // Execute carries out a plan phase by phase and fails closed: after a failed
@@ -158,7 +197,7 @@ func Execute(ctx context.Context, k Kernel, plan []Action) []Step {
 		case ctx.Err() != nil:
 			errs = repeat(fmt.Errorf("not tried: %w", context.Cause(ctx)), n)
 		case withheld(phase, failed):
-			errs = repeat(errWithheld, n)
+			errs = repeat(ErrWithheld, n)
 		default:
 			// A phase that has begun is finished: half a group helps nobody.
 			errs = k.Apply(context.WithoutCancel(ctx), group)

@@ -33,6 +33,7 @@ func Teardown(base Baseline, device string, got Observed, alone bool) []Action {
 		plan = append(plan, LinkDown{device})
 	}
 	switch {
+	case guests(base, device, got):
 	case base.Link.Created:
 		plan = append(plan, DeleteTunnel{device})
 	case !base.Link.Existed && alone && got.Module.Loaded && !neighbours(got):
@@ -44,6 +45,19 @@ func Teardown(base Baseline, device string, got Observed, alone bool) []Action {
 // neighbours reports whether other devices need the module.
 func neighbours(got Observed) bool {
 	return slices.ContainsFunc(got.Links, func(l Link) bool { return l.Kind == "ipip" && !l.Fallback() })
+}
+
+// guests reports whether somebody else's addresses are on the tunnel.
+func guests(base Baseline, device string, got Observed) bool {
+	return slices.ContainsFunc(got.Addrs, func(a Addr) bool {
+		return got.linkByIndex(a.Index).Name == device && a.Label != Label(device) && !base.had(a.Prefix)
+	})
+}
+
+// Settled reports whether a teardown has nothing more to do, now or after a
+// human has helped, so that the baseline can be forgotten.
+func Settled(base Baseline, got Observed, alone bool) bool {
+	return len(Teardown(base, base.Device, got, alone)) == 0 && !nameless(base, got)
 }
 
 // Undo carries out a Teardown, looking again until nothing is left that it
@@ -95,7 +109,8 @@ func reinstated(base Baseline, device string, got Observed) []Action {
 			return a.Prefix == prefix && a.Label == f.Label && got.linkByIndex(a.Index).Name == device
 		})
 		if !there {
-			out = append(out, AddAddr{device, prefix, f.Label})
+			brd, _ := netip.ParseAddr(f.Broadcast) // not valid where there was none
+			out = append(out, AddAddr{Device: device, Prefix: prefix, Label: f.Label, Broadcast: brd, Scope: f.Scope})
 		}
 	}
 	return out
@@ -106,8 +121,8 @@ func restored(base Baseline, got Observed) []Action {
 	for key, value := range base.Sysctls {
 		if now, there := base.today(got, key); there {
 			values[now] = value
-		} else if _, there := got.Sysctls[key]; there {
-			values[key] = value // a device made anew, to be as the one before it
+		} else if _, there := got.Sysctls[key]; there && key.Scope == base.Device {
+			values[key] = value // a tunnel made anew, to be as the one before it
 		}
 	}
 	// rp_filter back first, ARP last: the reverse of the way in.
@@ -129,13 +144,17 @@ func restored(base Baseline, got Observed) []Action {
 // new name for a label (inetdev_changename in net/ipv4/devinet.c). It is not
 // removed, since it may be somebody else's, and ARP is not relaxed either.
 func nameless(base Baseline, got Observed) bool {
-	tunnel, found := got.Tunnel()
-	if !found || base.Device == "" || tunnel.Name == base.Device {
+	tunnel, _ := got.Tunnel()
+	renamed := false
+	for key, index := range base.Adopted {
+		renamed = renamed || key.Scope != sysctl.All && index == tunnel.Index && key.Scope != tunnel.Name
+	}
+	if !renamed {
 		return false
 	}
 	return slices.ContainsFunc(got.Addrs, func(a Addr) bool {
 		return a.Index == tunnel.Index && a.Label == tunnel.Name && a.Prefix.Bits() == 32 && !a.Prefix.Addr().IsLoopback() &&
-			!slices.ContainsFunc(base.Addrs, func(f AddrFound) bool { return f.Prefix == a.Prefix.String() })
+			!base.had(a.Prefix)
 	})
 }
 
@@ -143,6 +162,9 @@ func nameless(base Baseline, got Observed) bool {
 // got is the reading after the teardown.
 func Remains(base Baseline, got Observed, undone bool) []string {
 	var out []string
+	if base.Lost {
+		out = append(out, "An earlier record of the values found before the first change was damaged, so the values now restored may be our own: compare them with those of another host.")
+	}
 	if base.Empty() && undone {
 		out = append(out, "There is no record of the values found before the first change, so settings and device were left as they are.")
 	}
@@ -150,7 +172,7 @@ func Remains(base Baseline, got Observed, undone bool) []string {
 		out = append(out, "The tunnel was renamed, and its first address has lost its label: it stays, and so do the ARP settings. Remove it by hand if it was a VIP, and tear down again.")
 	}
 	if base.Link != nil && !base.Link.Existed && !base.Link.Created && got.Module.Loaded {
-		out = append(out, "The module ipip stays loaded: another device or network namespace of this machine may use it.")
+		out = append(out, "The module ipip stays loaded: another device, address or network namespace of this machine may need it.")
 	}
 	return out
 }

@@ -37,7 +37,7 @@ func (f *Fake) act(a agent.Action) error {
 		if err := h.ensureNoAddr(agent.DelAddr{Device: a.Device, Prefix: a.Prefix}); err != nil {
 			return err
 		}
-		add := agent.AddAddr(a)
+		add := a.Add()
 		if err := f.fail[add.String()]; err != nil {
 			return err
 		}

@@ -60,9 +60,9 @@ func testDelete(t *testing.T, r rig) {
 
 func testRelabel(t *testing.T, r rig) {
 	Type(t, r, "ip addr add 10.0.0.1/32 dev lo")
-	r.must(t, agent.Relabel(add("lo", "10.0.0.1/32", "lo:rs")))
+	r.must(t, agent.Relabel{Device: "lo", Prefix: netip.MustParsePrefix("10.0.0.1/32"), Label: "lo:rs"})
 	r.hasAddrs(t, "lo", "10.0.0.1/32 lo:rs")
-	r.must(t, agent.Relabel(add("lo", "10.0.0.2/32", "lo:rs")))
+	r.must(t, agent.Relabel{Device: "lo", Prefix: netip.MustParsePrefix("10.0.0.2/32"), Label: "lo:rs"})
 	r.hasAddrs(t, "lo", "10.0.0.1/32 lo:rs", "10.0.0.2/32 lo:rs")
 }
 

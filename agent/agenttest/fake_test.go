@@ -46,7 +46,7 @@ func TestInjectedErrors(t *testing.T) {
 		t.Errorf("got %v, want the command and ENOBUFS", err)
 	}
 	// The second half of a relabel fails: the address is gone.
-	if err := one(f, agent.Relabel(add)); !errors.Is(err, syscall.ENOBUFS) || strings.Contains(f.Dump(), "172.25.84.100") {
+	if err := one(f, agent.Relabel{Device: add.Device, Prefix: add.Prefix, Label: add.Label}); !errors.Is(err, syscall.ENOBUFS) || strings.Contains(f.Dump(), "172.25.84.100") {
 		t.Errorf("got %v and\n%s", err, f.Dump())
 	}
 	f.Fail(add.String(), nil)

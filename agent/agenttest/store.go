@@ -1,6 +1,7 @@
 package agenttest
 
 import (
+	"context"
 	"encoding/json"
 	"sync"
 
@@ -20,6 +21,9 @@ type MemStore struct {
 }
 
 var _ agent.Store = (*MemStore)(nil)
+
+// Hold does nothing: the store is not shared.
+func (s *MemStore) Hold(context.Context) (release func(), err error) { return func() {}, nil }
 
 // Load returns what was saved last, or the error of FailLoad.
 func (s *MemStore) Load() (agent.Baseline, error) {

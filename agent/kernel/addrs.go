@@ -31,14 +31,17 @@ func (k *Kernel) addrs() ([]agent.Addr, error) {
 	})
 }
 
+// forever is the lifetime of an address that has none (INFINITY_LIFE_TIME).
+const forever = 0xffffffff
+
 // parseAddr reads an ifaddrmsg and its attributes (rtnetlink(7)). It reports
 // false for what is not an IPv4 address.
 func parseAddr(m []byte, labels map[string]string) (agent.Addr, bool) {
 	if len(m) < unix.SizeofIfAddrmsg || m[0] != unix.AF_INET {
 		return agent.Addr{}, false
 	}
-	a := agent.Addr{Index: int(nl.NativeEndian().Uint32(m[4:]))}
-	var ip netip.Addr
+	a := agent.Addr{Index: int(nl.NativeEndian().Uint32(m[4:])), Scope: int(m[3])}
+	var ip, peer netip.Addr
 	for rest := m[unix.SizeofIfAddrmsg:]; len(rest) >= unix.SizeofRtAttr; {
 		size := int(nl.NativeEndian().Uint16(rest))
 		if size < unix.SizeofRtAttr || size > len(rest) {
@@ -48,6 +51,12 @@ func parseAddr(m []byte, labels map[string]string) (agent.Addr, bool) {
 		switch kind := nl.NativeEndian().Uint16(rest[2:]); {
 		case kind == unix.IFA_LOCAL && len(value) == 4:
 			ip = netip.AddrFrom4([4]byte(value))
+		case kind == unix.IFA_ADDRESS && len(value) == 4:
+			peer = netip.AddrFrom4([4]byte(value))
+		case kind == unix.IFA_BROADCAST && len(value) == 4:
+			a.Broadcast = netip.AddrFrom4([4]byte(value))
+		case kind == unix.IFA_CACHEINFO && len(value) >= 8:
+			a.Special = a.Special || nl.NativeEndian().Uint32(value[4:]) != forever
 		case kind == unix.IFA_LABEL:
 			label := bytes.TrimRight(value, "\x00")
 			if _, known := labels[string(label)]; !known {
@@ -58,6 +67,7 @@ func parseAddr(m []byte, labels map[string]string) (agent.Addr, bool) {
 		rest = rest[min((size+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1), len(rest)):]
 	}
 	a.Prefix = netip.PrefixFrom(ip, int(m[1]))
+	a.Special = a.Special || peer.IsValid() && peer != ip
 	return a, a.Prefix.IsValid()
 }
 
@@ -77,6 +87,10 @@ func (k *Kernel) applyAddrs(actions []agent.Action) []error {
 	var owner []int // of each request: the index of its action
 	indices := map[string]int{}
 	for i, a := range actions {
+		if len(labelOf(a)) >= unix.IFNAMSIZ { // or a Relabel would delete and not add
+			errs[i] = fmt.Errorf("%s: label: %w", a, unix.ERANGE)
+			continue
+		}
 		index, err := k.cachedIndex(indices, deviceOf(a))
 		if err != nil {
 			if _, del := a.(agent.DelAddr); !del { // gone with its device is gone
@@ -89,12 +103,8 @@ func (k *Kernel) applyAddrs(actions []agent.Action) []error {
 			owner = append(owner, i)
 		}
 	}
-	answers, err := k.conn.exchange(requests)
-	for i, r := range requests {
-		fault := settled(r, answers[i].err)
-		if err != nil && fault == nil {
-			fault = err
-		}
+	for i, answer := range k.conn.exchange(requests) {
+		fault := settled(requests[i], answer.err)
 		if fault != nil && errs[owner[i]] == nil {
 			errs[owner[i]] = fmt.Errorf("%s: %w", actions[owner[i]], fault)
 		}
@@ -125,35 +135,49 @@ func deviceOf(a agent.Action) string {
 	return ""
 }
 
+func labelOf(a agent.Action) string {
+	switch a := a.(type) {
+	case agent.AddAddr:
+		return a.Label
+	case agent.Relabel:
+		return a.Label
+	}
+	return ""
+}
+
 func addrRequests(a agent.Action, index int) []*nl.NetlinkRequest {
 	switch a := a.(type) {
 	case agent.AddAddr:
-		return []*nl.NetlinkRequest{addRequest(index, a.Prefix, a.Label)}
+		return []*nl.NetlinkRequest{addRequest(index, a)}
 	case agent.DelAddr:
 		return []*nl.NetlinkRequest{delRequest(index, a.Prefix)}
 	case agent.Relabel:
-		return []*nl.NetlinkRequest{delRequest(index, a.Prefix), addRequest(index, a.Prefix, a.Label)}
+		return []*nl.NetlinkRequest{delRequest(index, a.Prefix), addRequest(index, a.Add())}
 	}
 	return nil
 }
 
-func addRequest(index int, prefix netip.Prefix, label string) *nl.NetlinkRequest {
-	req := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, index, prefix)
-	if label != "" {
-		req.AddData(nl.NewRtAttr(unix.IFA_LABEL, nl.ZeroTerminated(label)))
+func addRequest(index int, a agent.AddAddr) *nl.NetlinkRequest {
+	req := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, index, a.Prefix, a.Scope)
+	if a.Label != "" {
+		req.AddData(nl.NewRtAttr(unix.IFA_LABEL, nl.ZeroTerminated(a.Label)))
+	}
+	if a.Broadcast.IsValid() {
+		req.AddData(nl.NewRtAttr(unix.IFA_BROADCAST, a.Broadcast.AsSlice()))
 	}
 	return req
 }
 
 func delRequest(index int, prefix netip.Prefix) *nl.NetlinkRequest {
-	return addrRequest(unix.RTM_DELADDR, 0, index, prefix)
+	return addrRequest(unix.RTM_DELADDR, 0, index, prefix, 0)
 }
 
-func addrRequest(kind, flags, index int, prefix netip.Prefix) *nl.NetlinkRequest {
+func addrRequest(kind, flags, index int, prefix netip.Prefix, scope int) *nl.NetlinkRequest {
 	req := nl.NewNetlinkRequest(kind, unix.NLM_F_REQUEST|flags)
 	msg := nl.NewIfAddrmsg(unix.AF_INET)
 	msg.Prefixlen = uint8(prefix.Bits())
 	msg.Index = uint32(index)
+	msg.Scope = uint8(scope)
 	req.AddData(msg)
 	ip := prefix.Addr().AsSlice()
 	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, ip))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
-	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
@@ -26,18 +25,29 @@ type conn struct {
 	socket *nl.NetlinkSocket
 	pid    uint32
 	seq    uint32
+	broken bool // an exchange was cut short, and its rest may still come
 }
 
 func dial() (*conn, error) {
+	c := &conn{}
+	return c, c.redial()
+}
+
+// redial replaces the socket by a new one.
+func (c *conn) redial() error {
 	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := &conn{socket: s}
-	if c.pid, err = s.GetPid(); err != nil {
+	pid, err := s.GetPid()
+	if err != nil {
 		s.Close()
-		return nil, err
+		return err
 	}
+	if c.socket != nil {
+		c.socket.Close()
+	}
+	c.socket, c.pid, c.broken = s, pid, false
 	tv := unix.NsecToTimeval(int64(timeout))
 	_ = s.SetReceiveTimeout(&tv) // cannot fail
 	if s.SetReceiveBufferSize(receiveBuffer, true) != nil {
@@ -45,7 +55,15 @@ func dial() (*conn, error) {
 	}
 	// Errors then come without a copy of the request, and with a reason.
 	_ = unix.SetsockoptInt(s.GetFd(), unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
-	return c, nil
+	return nil
+}
+
+// usable returns an error if there is no socket on which to begin anew.
+func (c *conn) usable() error {
+	if !c.broken {
+		return nil
+	}
+	return c.redial()
 }
 
 func (c *conn) close() { c.socket.Close() }
@@ -53,6 +71,9 @@ func (c *conn) close() { c.socket.Close() }
 // dump sends a request for a dump and calls each with every message of the
 // given type, until one returns an error, which dump then returns.
 func (c *conn) dump(req *nl.NetlinkRequest, kind uint16, each func(m []byte) error) error {
+	if err := c.usable(); err != nil {
+		return err
+	}
 	handle := &nl.SocketHandle{Socket: c.socket, Seq: c.seq}
 	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: handle}
 	var stopped error
@@ -61,29 +82,43 @@ func (c *conn) dump(req *nl.NetlinkRequest, kind uint16, each func(m []byte) err
 		return stopped == nil
 	})
 	c.seq = handle.Seq
+	// Whether the kernel or the socket said no is not to be told apart.
+	c.broken = err != nil && !errors.Is(err, nl.ErrDumpInterrupted)
 	return errors.Join(err, stopped)
 }
 
 // An answer is what the kernel said to one request.
 type answer struct {
 	message *syscall.NetlinkMessage // nil for a bare acknowledgement
-	err     error                   // errno
+	err     error                   // errno; the socket's error if lost
+	lost    bool                    // nothing is known about the request
 }
 
 // exchange sends the requests in order, batchSize at a time, and returns one
 // answer for each. Requests without NLM_F_ACK and without a reply of their own
 // are taken as done when a later one is answered; so that there is a later
-// one, the last of each batch gets NLM_F_ACK. The error means that the socket
-// failed and that nothing is known about the requests without an answer.
-func (c *conn) exchange(requests []*nl.NetlinkRequest) ([]answer, error) {
+// one, the last of each batch gets NLM_F_ACK. When the socket fails, the
+// answers to the requests of that batch that had none and to all later ones
+// are lost.
+func (c *conn) exchange(requests []*nl.NetlinkRequest) []answer {
 	answers := make([]answer, len(requests))
+	err := c.usable()
 	for start := 0; start < len(requests); start += batchSize {
 		end := min(start+batchSize, len(requests))
-		if err := c.batch(requests[start:end], answers[start:end]); err != nil {
-			return answers, err
+		if err == nil {
+			err = c.batch(requests[start:end], answers[start:end])
+		}
+		if err == nil {
+			continue
+		}
+		c.broken = true
+		for i := start; i < end; i++ {
+			if answers[i].err == nil && answers[i].message == nil {
+				answers[i] = answer{err: err, lost: true}
+			}
 		}
 	}
-	return answers, nil
+	return answers
 }
 
 func (c *conn) batch(requests []*nl.NetlinkRequest, answers []answer) error {
@@ -100,14 +135,13 @@ func (c *conn) batch(requests []*nl.NetlinkRequest, answers []answer) error {
 	if err := unix.Sendto(c.socket.GetFd(), buf, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return fmt.Errorf("netlink send: %w", err)
 	}
-	deadline := time.Now().Add(timeout)
 	for {
 		messages, from, err := c.socket.Receive()
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("netlink receive: %w", err)
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("netlink receive: %w", unix.ETIMEDOUT)
 		}
 		if from.Pid != nl.PidKernel {
 			continue

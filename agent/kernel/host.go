@@ -60,7 +60,23 @@ func namespace() (boot, netns string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("network namespace: %w", err)
 	}
-	return strings.TrimSpace(string(b)), netns, nil
+	return strings.TrimSpace(string(b)), netns + cookie(), nil
+}
+
+// cookie returns the number of the network namespace that is never used again
+// until the next boot, unlike the one that /proc shows. Kernels before 5.14
+// have none.
+func cookie() string {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	n, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" cookie %d", n)
 }
 
 // awaitUdev waits until udev is done with a new device, if there is a udev

@@ -20,8 +20,9 @@ import (
 	"rsagent/sysctl"
 )
 
-// timeout bounds every netlink request, so that a kernel that does not answer
-// becomes an error and not a hanging agent.
+// timeout bounds the wait for each answer, so that a kernel that says nothing
+// becomes an error. What is spent inside a system call, waiting for another
+// user of the kernel's tables, is bounded by nobody.
 const timeout = 5 * time.Second
 
 // Kernel implements agent.Kernel for Linux. It is safe for concurrent use, one

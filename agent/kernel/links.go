@@ -75,6 +75,7 @@ func parseLink(m []byte) (link, error) {
 	}
 	if t, ok := parsed.(*netlink.Iptun); ok {
 		out.Local, out.Remote, out.External = specific(t.Local), specific(t.Remote), t.FlowBased
+		out.Bound = attrs.ParentIndex != 0
 	}
 	if out.conf, err = parseConf(m[unix.SizeofIfInfomsg:]); err != nil {
 		return link{}, err
@@ -120,6 +121,16 @@ func parseConf(attrs []byte) (map[string]int, error) {
 	return conf, nil
 }
 
+// passing reports whether a dump that failed so may succeed when repeated.
+func passing(err error) bool {
+	for _, e := range []error{netlink.ErrDumpInterrupted, nl.ErrDumpInterrupted, unix.EINTR, unix.ENOBUFS, unix.EBUSY} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // redump repeats a dump that was interrupted by changes. What such a dump
 // returns is incomplete, and would look like drift.
 func redump[T any](what string, dump func() (T, error)) (T, error) {
@@ -129,7 +140,7 @@ func redump[T any](what string, dump func() (T, error)) (T, error) {
 		if err == nil {
 			return out, nil
 		}
-		if !errors.Is(err, netlink.ErrDumpInterrupted) && !errors.Is(err, nl.ErrDumpInterrupted) || i == tries-1 {
+		if !passing(err) || i == tries-1 {
 			var none T
 			return none, fmt.Errorf("%s: %w", what, err)
 		}

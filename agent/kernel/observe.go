@@ -38,7 +38,9 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 	if got.Addrs, err = k.addrs(); err != nil {
 		return got, err
 	}
-	got.Gateways, got.Source = k.wayOut(got.Links)
+	if got.Gateways, got.Source, err = k.wayOut(got.Links, got.Addrs); err != nil {
+		got.Gaps = append(got.Gaps, agent.Gap{ID: "gateway", Err: "route look-up: " + err.Error()})
+	}
 	tunnel, found := got.Tunnel()
 	got.Module.Loaded = found || moduleLoaded()
 	if !found {

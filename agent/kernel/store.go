@@ -1,12 +1,14 @@
 package kernel
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,8 +18,9 @@ import (
 // storeVersion is the version of the file's format.
 const storeVersion = 1
 
-// A FileStore keeps the baseline in Dir/baseline.json. It implements
-// agent.Store.
+// A FileStore keeps the baseline in Dir, in a file for each network namespace
+// that uses it: baseline-<number>.json, the number being that of
+// /proc/self/ns/net. It implements agent.Store.
 type FileStore struct {
 	Dir string
 	// Damaged is called when a file that cannot be understood has been set
@@ -35,7 +38,13 @@ type storedBaseline struct {
 	agent.Baseline
 }
 
-func (s FileStore) path() string { return filepath.Join(s.Dir, "baseline.json") }
+func (s FileStore) path() string {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+		return filepath.Join(s.Dir, "baseline.json")
+	}
+	return filepath.Join(s.Dir, fmt.Sprintf("baseline-%d.json", st.Ino))
+}
 
 // Load returns the baseline of this boot and network namespace. It is empty if
 // there is no file, or one from another boot or namespace: what was found
@@ -54,7 +63,7 @@ func (s FileStore) Load() (agent.Baseline, error) {
 		err = fmt.Errorf("format version %d, this program writes %d", stored.Version, storeVersion)
 	}
 	if err != nil {
-		return agent.Baseline{}, s.setAside(err)
+		return agent.Baseline{Lost: true}, s.setAside(err)
 	}
 	boot, netns, err := namespace()
 	if err != nil {
@@ -133,6 +142,22 @@ func writeFile(path string, content []byte) (err error) {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
+// holdLimit is how long Hold waits for another process.
+const holdLimit = 10 * time.Second
+
+// Hold takes Dir/pass.lock for a change to the host. It ends with the process
+// at the latest.
+func (s FileStore) Hold(ctx context.Context) (release func(), err error) {
+	deadline := time.Now().Add(holdLimit)
+	for {
+		release, err := flock(s.Dir, "pass.lock")
+		if !errors.Is(err, ErrLocked) || ctx.Err() != nil || time.Now().After(deadline) {
+			return release, err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 // ErrLocked is returned by Lock while another process holds the lock.
 var ErrLocked = errors.New("locked")
 
@@ -140,11 +165,13 @@ var ErrLocked = errors.New("locked")
 // long as it runs. The lock ends with the process, whatever ends it. If another
 // process holds it the error is ErrLocked, with that process's id in its text
 // if it is known.
-func Lock(dir string) (release func(), err error) {
+func Lock(dir string) (release func(), err error) { return flock(dir, "lock") }
+
+func flock(dir, name string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}

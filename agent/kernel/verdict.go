@@ -1,12 +1,14 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"syscall"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
@@ -42,7 +44,7 @@ func (k *Kernel) verdicts(vips []netip.Addr, tunnel int, addrs []agent.Addr) (ma
 	}
 	for vip, v := range near {
 		if v.Local {
-			out[vip] = agent.Verdict{Local: true, OnLinkOnly: true}
+			out[vip] = agent.Verdict{Local: true, OnLinkOnly: true, Text: out[vip].Text}
 		}
 	}
 	return out, nil
@@ -53,12 +55,11 @@ func (k *Kernel) ask(out map[netip.Addr]agent.Verdict, vips []netip.Addr, client
 	for i, vip := range vips {
 		requests[i] = routeRequest(vip, client, tunnel)
 	}
-	answers, err := k.conn.exchange(requests)
-	if err != nil {
-		return fmt.Errorf("route lookup: %w", err)
-	}
-	for i, vip := range vips {
-		out[vip] = verdict(answers[i])
+	for i, answer := range k.conn.exchange(requests) {
+		if answer.lost {
+			return fmt.Errorf("route lookup: %w", answer.err)
+		}
+		out[vips[i]] = verdict(answer)
 	}
 	return nil
 }
@@ -107,11 +108,11 @@ func routeText(msg *nl.RtMsg, m *syscall.NetlinkMessage) string {
 	return text
 }
 
-// stranger returns a documentation address that is not one of ours: from its
-// own address a host accepts nothing.
+// stranger returns a documentation address in none of the networks that this
+// host is in.
 func stranger(addrs []agent.Addr) netip.Addr {
 	for _, s := range strangers {
-		if !holds(addrs, s) {
+		if !slices.ContainsFunc(addrs, func(a agent.Addr) bool { return a.Prefix.Contains(s) }) {
 			return s
 		}
 	}
@@ -142,11 +143,17 @@ func holds(addrs []agent.Addr, addr netip.Addr) bool {
 
 // wayOut returns the gateway and the source that this host would use towards
 // the world. One look-up tells it, where a dump of the routes could mean a
-// million of them. No route at all is not an error.
-func (k *Kernel) wayOut(links []agent.Link) (gateways []agent.Gateway, source netip.Addr) {
-	routes, err := k.handle.RouteGet(strangers[0].AsSlice())
-	if err != nil {
-		return nil, netip.Addr{}
+// million of them. No route at all is not an error. Where one stranger is
+// refused, as by a blackhole for such addresses, the next is asked about.
+func (k *Kernel) wayOut(links []agent.Link, addrs []agent.Addr) (gateways []agent.Gateway, source netip.Addr, err error) {
+	var routes []netlink.Route
+	for _, s := range append([]netip.Addr{stranger(addrs)}, strangers...) {
+		if routes, err = k.handle.RouteGet(s.AsSlice()); err == nil {
+			break
+		}
+	}
+	if noRoute(err) {
+		err = nil
 	}
 	for _, r := range routes {
 		if src, ok := netip.AddrFromSlice(r.Src.To4()); ok {
@@ -162,5 +169,15 @@ func (k *Kernel) wayOut(links []agent.Link) (gateways []agent.Gateway, source ne
 		}
 		gateways = append(gateways, agent.Gateway{Via: via, Device: device})
 	}
-	return gateways, source
+	return gateways, source, err
+}
+
+// noRoute reports whether a look-up was answered, and the answer was no.
+func noRoute(err error) bool {
+	for _, e := range []error{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EINVAL, unix.EACCES} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }

@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"rsagent/agent"
@@ -51,8 +51,7 @@ Exit codes: 0 in order, 1 warning, 2 critical (the path is broken or would be),
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 		// ours are hints, see suggestions
-		DisableSuggestions:         true,
-		SuggestionsMinimumDistance: 2,
+		DisableSuggestions: true,
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.configPath, "config", "/etc/rsagent/rsagent.yaml", "config file")
@@ -62,10 +61,40 @@ Exit codes: 0 in order, 1 warning, 2 critical (the path is broken or would be),
 	f.StringVar(&a.logFormat, "log-format", "", "text or json (default: the config's, text)")
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.applyCommand(), a.teardownCommand(),
 		a.configCommand(), a.versionCommand())
+	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return hinted(err, "see "+c.CommandPath()+" --help")
 	})
 	return root
+}
+
+// noArgs refuses arguments.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.HasSubCommands() {
+		return hinted(fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath()), suggestions(c, args)...)
+	}
+	return hinted(fmt.Errorf("%s takes no arguments, and there is %q", c.CommandPath(), args[0]), "see "+c.CommandPath()+" --help")
+}
+
+// helpCommand is cobra's, but for a command that does not exist, which is an
+// error.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command]", Short: "Help about any command",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err == nil && len(rest) > 0 {
+				err = fmt.Errorf("unknown command %q for %q", rest[0], about.CommandPath())
+			}
+			if err != nil {
+				return hinted(err, suggestions(c.Root(), args)...)
+			}
+			return about.Help()
+		},
+	}
 }
 
 // load returns the config from --vip or the file, with the flags applied.
@@ -81,8 +110,7 @@ func (a *app) load(c *cobra.Command) (config.Config, error) {
 		cfg.Log.Format = a.logFormat
 	}
 	// A flag is checked here, like a key in the file, and not when it is used.
-	_, err = newLogger(io.Discard, cfg.Log.Level, cfg.Log.Format)
-	return cfg, err
+	return cfg, configureLog(logrus.New(), cfg.Log.Level, cfg.Log.Format)
 }
 
 func (a *app) source(c *cobra.Command) (config.Config, error) {

@@ -25,7 +25,7 @@ func (a *app) applyCommand() *cobra.Command {
 		Long: `Make one pass: look, compare, carry out what is missing in the safe order, and
 look again. It may be repeated and interrupted at any time. What it finds before
 its first change is recorded in the state directory, for rsagent teardown.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if dryRun {
 				return a.dryRun(c)
@@ -85,13 +85,16 @@ func (a *app) apply(c *cobra.Command) error {
 	}
 	report, err := agent.Pass(c.Context(), k, store, cfg.Desired)
 	if err != nil {
+		if len(report.Done) > 0 {
+			err = errors.Join(a.printApplied(report, cfg.Desired), err)
+		}
 		return err
 	}
 	a.exit = exitCode(report.State())
 	if err := a.printApplied(report, cfg.Desired); err != nil {
 		return err
 	}
-	if c.Context().Err() != nil {
+	if c.Context().Err() != nil && !report.Converged() {
 		return hinted(errors.New("interrupted"), "what was done is safe; repeat rsagent apply to go on")
 	}
 	return nil
@@ -111,7 +114,7 @@ func (a *app) printApplied(report agent.Report, want agent.Desired) error {
 		return err
 	}
 	for _, s := range report.Failed() {
-		if !errors.Is(s.Err, context.Canceled) {
+		if !errors.Is(s.Err, context.Canceled) && !errors.Is(s.Err, agent.ErrWithheld) {
 			a.complain(fmt.Errorf("%s: %s", s.Action, reason(s)))
 		}
 	}

@@ -19,7 +19,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Long: `Look once and print every finding with what is wanted, what is there, why it
 matters, and the command that would fix it. Nothing is changed, and no module
 is loaded. It needs no privilege.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" && output != "nagios" {
 				return fmt.Errorf("--output %s: want text, json or nagios", output)

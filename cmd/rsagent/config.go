@@ -11,12 +11,12 @@ import (
 func (a *app) configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "config", Short: "Check, show or explain the config",
-		Args: cobra.NoArgs, // so that a misspelt subcommand is an error
+		Args: noArgs, // so that a misspelt subcommand is an error
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(
 		&cobra.Command{
-			Use: "check", Short: "Say whether the config is right, and all that is wrong with it", Args: cobra.NoArgs,
+			Use: "check", Short: "Say whether the config is right, and all that is wrong with it", Args: noArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				cfg, err := a.load(c)
 				if err != nil {
@@ -27,7 +27,7 @@ func (a *app) configCommand() *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "show", Short: "Print the effective config, defaults included", Args: cobra.NoArgs,
+			Use: "show", Short: "Print the effective config, defaults included", Args: noArgs,
 			RunE: func(c *cobra.Command, _ []string) error {
 				cfg, err := a.load(c)
 				if err != nil {
@@ -38,7 +38,7 @@ func (a *app) configCommand() *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "example", Short: "Print the documented reference config", Args: cobra.NoArgs,
+			Use: "example", Short: "Print the documented reference config", Args: noArgs,
 			RunE: func(*cobra.Command, []string) error {
 				_, err := a.stdout.Write(config.Example())
 				return err

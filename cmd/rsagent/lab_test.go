@@ -19,6 +19,7 @@ import (
 // TestAlone plays scripts on the machine itself. It comes first, while there is
 // no other network namespace, nor a thread of this process that was in one.
 func TestAlone(t *testing.T) {
+	inLab(t)
 	scripts, err := filepath.Glob("testdata/alone/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts: %v", err)
@@ -33,6 +34,7 @@ func TestAlone(t *testing.T) {
 // machine that has not loaded ipip yet. In a script the commands rs1, rs2, dir
 // and client run a command on that host.
 func TestLab(t *testing.T) {
+	inLab(t)
 	scripts, err := filepath.Glob("testdata/lab/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts: %v", err)
@@ -101,6 +103,14 @@ func setup(env *testscript.Env) error {
 	env.Setenv("PATH", bin+":"+env.Getenv("PATH")+":/usr/sbin:/sbin")
 	env.Setenv("STATE", env.WorkDir+"/state")
 	return nil
+}
+
+// inLab keeps the scripts, which load modules and mount things, off a machine
+// that somebody needs.
+func inLab(t *testing.T) {
+	if os.Getenv("RSLAB") != "1" {
+		t.Fatal("only in a disposable machine: go test -exec 'bin/rslab exec --'")
+	}
 }
 
 // sequential makes scripts run one after the other: they share a machine.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -11,15 +10,12 @@ import (
 	"rsagent/agent"
 )
 
-// newLogger returns a logger in the given level and format.
-func newLogger(w io.Writer, level, format string) (*logrus.Logger, error) {
+// configureLog sets a logger's level and format, both or none.
+func configureLog(log *logrus.Logger, level, format string) error {
 	l, err := logrus.ParseLevel(level)
 	if err != nil || !slices.Contains([]string{"debug", "info", "warning", "error"}, level) {
-		return nil, fmt.Errorf("log level %q: want debug, info, warning or error", level)
+		return fmt.Errorf("log level %q: want debug, info, warning or error", level)
 	}
-	log := logrus.New()
-	log.SetOutput(w)
-	log.SetLevel(l)
 	switch format {
 	case "json":
 		log.SetFormatter(&logrus.JSONFormatter{})
@@ -28,52 +24,78 @@ func newLogger(w io.Writer, level, format string) (*logrus.Logger, error) {
 		journal := os.Getenv("JOURNAL_STREAM") != ""
 		log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: journal, DisableColors: journal, FullTimestamp: true})
 	default:
-		return nil, fmt.Errorf("log format %q: want text or json", format)
+		return fmt.Errorf("log format %q: want text or json", format)
 	}
-	return log, nil
+	log.SetLevel(l)
+	return nil
 }
 
 // logReport writes a line for each transition, and none for a pass that found
 // everything as the one before left it: findings that are new or have changed,
-// actions, and findings that are gone.
+// actions, and findings that are gone. Of each of these no more than most are
+// written, and then how many more there were.
 func logReport(log logrus.FieldLogger, prev, now agent.Report) {
-	known := byID(prev.After)
+	known, before, left := byID(prev.After), byID(now.Before), byID(now.After)
+	found, done, gone := &limiter{log: log}, &limiter{log: log}, &limiter{log: log}
 	for _, f := range agent.Drift(now.Before) {
 		if old, ok := known[f.ID]; !ok || old.Severity != f.Severity || old.Got != f.Got {
-			logFinding(log, f)
+			found.finding(f)
 		}
 	}
 	failing := failures(prev)
 	for _, s := range now.Done {
+		entry := log.WithField("action", s.Action.String())
 		switch {
 		case s.Err == nil:
-			log.WithField("action", s.Action.String()).Info("done")
+			done.line(func() { entry.Info("done") })
 		case failing[s.Action.String()] != reason(s):
-			log.WithField("action", s.Action.String()).WithField("error", reason(s)).Error("not done")
+			done.line(func() { entry.WithField("error", reason(s)).Error("not done") })
 		}
 	}
-	left := byID(now.After)
-	before := byID(now.Before)
 	for _, f := range agent.Drift(now.After) { // came up during the pass
 		_, old := known[f.ID]
 		if _, seen := before[f.ID]; !seen && !old {
-			logFinding(log, f)
+			found.finding(f)
 		}
 	}
 	for _, f := range union(agent.Drift(prev.After), agent.Drift(now.Before)) {
 		if _, still := left[f.ID]; !still {
-			log.WithField("id", f.ID).Info("in order again")
+			gone.line(func() { log.WithField("id", f.ID).Info("in order again") })
 		}
+	}
+	found.rest("findings")
+	done.rest("actions")
+	gone.rest("findings in order again")
+}
+
+// A limiter writes the first lines of a kind and counts the others.
+type limiter struct {
+	log logrus.FieldLogger
+	n   int
+}
+
+func (l *limiter) line(write func()) {
+	l.n++
+	if l.n <= most {
+		write()
 	}
 }
 
-func logFinding(log logrus.FieldLogger, f agent.Finding) {
-	entry := log.WithFields(logrus.Fields{"id": f.ID, "severity": f.Severity.String(), "want": f.Want, "got": f.Got})
-	if f.Severity == agent.Warning {
-		entry.Warn("drift")
-		return
+func (l *limiter) rest(of string) {
+	if l.n > most {
+		l.log.WithField("more", l.n-most).Info("and more " + of)
 	}
-	entry.Error("drift")
+}
+
+func (l *limiter) finding(f agent.Finding) {
+	entry := l.log.WithFields(logrus.Fields{"id": f.ID, "severity": f.Severity.String(), "want": f.Want, "got": f.Got})
+	l.line(func() {
+		if f.Severity == agent.Warning {
+			entry.Warn("drift")
+			return
+		}
+		entry.Error("drift")
+	})
 }
 
 func byID(findings []agent.Finding) map[string]agent.Finding {

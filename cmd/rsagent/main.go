@@ -13,19 +13,19 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal kills
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program: it returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
+// execute is the whole program: it returns the exit code.
+func execute(ctx context.Context, args []string, stdout, stderr *os.File) int {
 	a := &app{stdout: stdout, stderr: stderr}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		if _, _, found := root.Find(args); found != nil {
-			err = hinted(found, suggestions(root, args)...)
+		if _, _, found := root.Find(args); found != nil && found.Error() == err.Error() {
+			err = hinted(err, suggestions(root, args)...)
 		}
 		a.complain(err)
 		return exitUnknown
@@ -34,11 +34,12 @@ func run(ctx context.Context, args []string, stdout, stderr *os.File) int {
 }
 
 // suggestions are the hints for a command that does not exist.
-func suggestions(root *cobra.Command, args []string) []string {
-	hints := []string{"see rsagent --help"}
+func suggestions(parent *cobra.Command, args []string) []string {
+	parent.SuggestionsMinimumDistance = 2
+	hints := []string{"see " + parent.CommandPath() + " --help"}
 	for _, arg := range args {
-		for _, name := range root.SuggestionsFor(arg) {
-			hints = append([]string{"did you mean rsagent " + name + "?"}, hints...)
+		for _, name := range parent.SuggestionsFor(arg) {
+			hints = append([]string{"did you mean " + parent.CommandPath() + " " + name + "?"}, hints...)
 		}
 	}
 	return hints

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/coreos/go-systemd/v22/daemon"
+	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"rsagent/agent"
 )
@@ -14,14 +14,17 @@ func newNotifier() notifier { return notifier{new(bool)} }
 // pass follows a finished pass: STATUS with the one-line report, WATCHDOG, so
 // that a pass that hangs gets the agent restarted, and READY once the first
 // pass has been verified.
-func (n notifier) pass(r agent.Report) {
-	state := "STATUS=" + summary(r.After) + "\n" + daemon.SdNotifyWatchdog
-	if !*n.ready {
-		state += "\n" + daemon.SdNotifyReady
+func (n notifier) pass(r agent.Report, err error) {
+	state := "STATUS=" + summary(r.After) + "\n" + sd.SdNotifyWatchdog
+	if err != nil {
+		state = "STATUS=cannot repair: " + firstLine(err.Error()) + "\n" + sd.SdNotifyWatchdog
+	}
+	if !*n.ready && err == nil {
+		state += "\n" + sd.SdNotifyReady
 		*n.ready = true
 	}
 	// There is nobody to tell when telling fails.
-	_, _ = daemon.SdNotify(false, state)
+	_, _ = sd.SdNotify(false, state)
 }
 
-func (n notifier) stopping() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) }
+func (n notifier) stopping() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) }

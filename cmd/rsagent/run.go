@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rsagent/agent"
+	"rsagent/agent/config"
 	"rsagent/agent/kernel"
 )
 
@@ -23,93 +24,120 @@ func (a *app) runCommand() *cobra.Command {
 and rp_filter, and every interval. SIGHUP reads the config again; a bad one is
 refused and the last good one goes on. SIGTERM ends it and leaves the VIPs in
 place: only rsagent teardown takes them away.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.daemon(c) },
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.run(c) },
 	}
 }
 
-func (a *app) daemon(c *cobra.Command) error {
+// A daemon is rsagent run.
+type daemon struct {
+	app     *app
+	command *cobra.Command
+	kernel  *kernel.Kernel
+	log     *logrus.Logger
+	notify  notifier
+	release func() // the state directory; nil while only observing
+	prev    agent.Report
+	failed  string // the last pass's error, said once
+}
+
+func (a *app) run(c *cobra.Command) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // from the start: unheard, it kills
+	defer signal.Stop(hup)
 	cfg, err := a.load(c)
 	if err != nil {
 		return err
-	}
-	log, err := newLogger(a.stderr, cfg.Log.Level, cfg.Log.Format)
-	if err != nil {
-		return err
-	}
-	if !cfg.Desired.ObserveOnly {
-		if err := privileged("run"); err != nil {
-			return err
-		}
-		release, err := kernel.Lock(a.stateDir)
-		if errors.Is(err, kernel.ErrLocked) {
-			return fmt.Errorf("another rsagent is using %s: %w", a.stateDir, err)
-		}
-		if err != nil {
-			return err
-		}
-		defer release()
 	}
 	k, err := kernel.New(kernel.Settle(udevWait))
 	if err != nil {
 		return err
 	}
 	defer k.Close()
-	if _, got := agent.Look(c.Context(), k, a.store(false), cfg.Desired); conflict(cfg.Desired, got) != nil {
-		return conflict(cfg.Desired, got)
+	d := &daemon{app: a, command: c, kernel: k, log: logrus.New(), notify: newNotifier()}
+	d.log.SetOutput(a.stderr)
+	if err := d.admit(cfg); err != nil {
+		return err
 	}
-	d := journal{log: log, notify: newNotifier()}
-	log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
+	defer d.leave()
+	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
 	loop := agent.Loop{Kernel: k, Store: a.store(true), Report: d.report}
-	loop.Run(c.Context(), agent.Order{Want: cfg.Desired, Interval: cfg.Interval}, a.reloads(c, log))
+	loop.Run(c.Context(), order(cfg), d.reloads(hup))
 	d.notify.stopping()
-	log.Info("stopped; the VIPs stay in place")
+	d.log.Info("stopped; the VIPs stay in place")
 	return nil
 }
 
-// journal turns reports into what is said about them.
-type journal struct {
-	log    logrus.FieldLogger
-	notify notifier
-	prev   agent.Report
-	failed string // the store's last error, said once
+func order(cfg config.Config) agent.Order {
+	return agent.Order{Want: cfg.Desired, Interval: cfg.Interval}
 }
 
-func (d *journal) report(r agent.Report, err error) {
-	if err != nil {
-		if err.Error() != d.failed {
-			d.log.WithError(err).Error("nothing is repaired")
-		}
-		d.failed = err.Error()
-		return
+// admit lets a config in, at the start and on every reload: it must fit this
+// host, and enforcing it takes the privilege and the state directory. On an
+// error nothing has changed.
+func (d *daemon) admit(cfg config.Config) error {
+	if _, got := agent.Look(d.command.Context(), d.kernel, d.app.store(false), cfg.Desired); conflict(cfg.Desired, got) != nil {
+		return conflict(cfg.Desired, got)
 	}
-	d.failed = ""
+	if !cfg.Desired.ObserveOnly && d.release == nil {
+		if err := privileged("run"); err != nil {
+			return err
+		}
+		release, err := kernel.Lock(d.app.stateDir)
+		if errors.Is(err, kernel.ErrLocked) {
+			return fmt.Errorf("another rsagent is using %s: %w", d.app.stateDir, err)
+		}
+		if err != nil {
+			return err
+		}
+		d.release = release
+	}
+	return configureLog(d.log, cfg.Log.Level, cfg.Log.Format)
+}
+
+func (d *daemon) leave() {
+	if d.release != nil {
+		d.release()
+	}
+}
+
+// report turns the report of a pass into what is said about it.
+func (d *daemon) report(r agent.Report, err error) {
 	logReport(d.log, d.prev, r)
 	d.prev = r
-	d.notify.pass(r)
+	d.notify.pass(r, err)
+	if err == nil {
+		d.failed = ""
+		return
+	}
+	if err.Error() != d.failed {
+		d.log.WithError(err).Error("cannot repair")
+	}
+	d.failed = err.Error()
 }
 
-// reloads reads the config again on SIGHUP. A bad config is reported with all
-// its errors and changes nothing.
-func (a *app) reloads(c *cobra.Command, log logrus.FieldLogger) <-chan agent.Order {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
+// reloads reads the config again on every SIGHUP. A bad config is reported
+// with all its errors and changes nothing.
+func (d *daemon) reloads(hup <-chan os.Signal) <-chan agent.Order {
+	ctx := d.command.Context()
 	out := make(chan agent.Order)
 	go func() {
-		defer signal.Stop(hup)
 		for {
 			select {
-			case <-c.Context().Done():
+			case <-ctx.Done():
 				return
 			case <-hup:
 			}
-			cfg, err := a.load(c)
+			cfg, err := d.app.load(d.command)
+			if err == nil {
+				err = d.admit(cfg)
+			}
 			if err != nil {
-				log.WithError(err).Error("config refused, the last good one goes on")
+				d.log.WithError(err).Error("config refused, the last good one goes on")
 				continue
 			}
-			log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
-			send(c.Context(), out, agent.Order{Want: cfg.Desired, Interval: cfg.Interval})
+			d.log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
+			send(ctx, out, order(cfg))
 		}
 	}()
 	return out

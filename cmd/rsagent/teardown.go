@@ -18,7 +18,7 @@ func (a *app) teardownCommand() *cobra.Command {
 first, then each setting gets the value it had before the first change, and the
 tunnel goes down if it was down. It needs no config. It may be repeated and
 interrupted at any time. Stop the daemon first, or it puts everything back.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.teardown(c) },
 	}
 }
@@ -41,11 +41,17 @@ func (a *app) teardown(c *cobra.Command) error {
 	}
 	defer k.Close()
 	store := a.store(true)
+	letGo, err := store.Hold(c.Context())
+	if err != nil {
+		return err
+	}
+	defer letGo()
 	base, err := store.Load()
 	if err != nil {
 		return err
 	}
-	steps, got, err := agent.Undo(c.Context(), k, base, kernel.Alone())
+	alone := kernel.Alone()
+	steps, got, err := agent.Undo(c.Context(), k, base, alone)
 	if err != nil {
 		return err
 	}
@@ -56,6 +62,10 @@ func (a *app) teardown(c *cobra.Command) error {
 		return hinted(errors.New("interrupted"), "what was done is safe; repeat rsagent teardown to go on")
 	}
 	if a.exit != exitOK {
+		return nil
+	}
+	if !agent.Settled(base, got, alone) {
+		a.exit = exitWarning // the record is kept for the next time
 		return nil
 	}
 	return store.Remove()
