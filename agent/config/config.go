@@ -73,8 +73,10 @@ type Probe struct {
 // Health is about the HTTP endpoint.
 type Health struct {
 	Listen string // ":port" or "address:port"; empty means off
-	Rise   int    // good evaluations in a row before ready
-	Fall   int    // bad evaluations in a row before not ready
+	// AgentCheck is where HAProxy's agent check is answered, in the same form.
+	AgentCheck string
+	Rise       int // good evaluations in a row before ready
+	Fall       int // bad evaluations in a row before not ready
 }
 
 // Log is about the log; the words are those of the file.

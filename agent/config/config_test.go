@@ -77,7 +77,7 @@ func TestDefaults(t *testing.T) {
 			AnySender: true,
 		},
 		Interval: time.Second,
-		Health:   Health{Rise: 2, Fall: 1},
+		Health:   Health{Listen: ":9811", Rise: 2, Fall: 1},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 	got, problems := Parse("rsagent.yaml", []byte("vips: [172.25.84.100]\n"))

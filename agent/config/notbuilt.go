@@ -7,13 +7,9 @@ import "fmt"
 // has that value. To switch an effect on, delete its row: default, checks, the
 // reference and the output then follow from the settings.
 var notBuilt = map[string]string{
-	keyServices:      "[]",
 	"mss":            "off",
 	"probe.interval": "0",
 	"persist":        "false",
-	"health.listen":  "off",
-	"health.rise":    "",
-	"health.fall":    "",
 }
 
 // keyServices stands for vips[…].services in notBuilt.

@@ -78,7 +78,13 @@ var settings = []setting{
 		want:  `off, ":PORT" or "ADDRESS:PORT"`,
 		about: "Where directors ask over HTTP whether this real server is ready.",
 		read:  func(c *Config, v value) (wrong string) { c.Health.Listen, wrong = v.listen(); return },
-		show:  showListen,
+		show:  func(c Config) string { return showListen(c.Health.Listen) },
+	}, {
+		name:  "health.agent_check",
+		want:  `off, ":PORT" or "ADDRESS:PORT"`,
+		about: "Where HAProxy's agent-check is answered; it needs a port of its own.",
+		read:  func(c *Config, v value) (wrong string) { c.Health.AgentCheck, wrong = v.listen(); return },
+		show:  func(c Config) string { return showListen(c.Health.AgentCheck) },
 	}, {
 		name:  "health.rise",
 		want:  "a number from 1 to 100",
@@ -145,11 +151,11 @@ func readPersist(c *Config, v value) string {
 	return ""
 }
 
-func showListen(c Config) string {
-	if c.Health.Listen == "" {
+func showListen(address string) string {
+	if address == "" {
 		return "off"
 	}
-	return strconv.Quote(c.Health.Listen)
+	return strconv.Quote(address)
 }
 
 func pick(second bool, a, b string) string {

@@ -4,12 +4,16 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -75,6 +79,13 @@ func networkCommands(t *testing.T, n *lab.Network) map[string]func(*testscript.T
 			ts.Check(err)
 			ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
 		},
+		// ask HOST STATUS URL [TEXT] makes a request and expects an answer, for
+		// up to five seconds.
+		"ask": func(ts *testscript.TestScript, _ bool, args []string) {
+			if err := ask(t, hosts[args[0]], args[1:]); err != nil {
+				ts.Fatalf("%v", err)
+			}
+		},
 		// tally REQUESTS WWW BBS asks the VIP and counts who answered.
 		"tally": func(ts *testscript.TestScript, _ bool, args []string) {
 			count, err := strconv.Atoi(args[0])
@@ -86,6 +97,35 @@ func networkCommands(t *testing.T, n *lab.Network) map[string]func(*testscript.T
 			}
 		},
 	}
+}
+
+func ask(t *testing.T, from *lab.Host, args []string) error {
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DialContext: from.Dial, DisableKeepAlives: true}}
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		got, body, err := answer(t, &client, args[1])
+		if err == nil && got == args[0] && (len(args) == 2 || strings.Contains(body, args[2])) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s: answer %s %q, error %v", args[1], got, body, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func answer(t *testing.T, client *http.Client, url string) (status, body string, err error) {
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return "", "", err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return strconv.Itoa(resp.StatusCode), string(b), err
 }
 
 // setup gives a script its state directory and a command for each host.

@@ -36,6 +36,7 @@ type daemon struct {
 	kernel  *kernel.Kernel
 	log     *logrus.Logger
 	notify  notifier
+	front   *front
 	release func() // the state directory; nil while only observing
 	prev    agent.Report
 	failed  string // the last pass's error, said once
@@ -60,6 +61,10 @@ func (a *app) run(c *cobra.Command) error {
 		return err
 	}
 	defer d.leave()
+	if d.front, err = openFront(cfg, a.stateDir, d.log); err != nil {
+		return err
+	}
+	defer d.front.run(c.Context())()
 	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
 	loop := agent.Loop{Kernel: k, Store: a.store(true), Report: d.report}
 	loop.Run(c.Context(), order(cfg), d.reloads(hup))
@@ -78,6 +83,11 @@ func order(cfg config.Config) agent.Order {
 func (d *daemon) admit(cfg config.Config) error {
 	if _, got := agent.Look(d.command.Context(), d.kernel, d.app.store(false), cfg.Desired); conflict(cfg.Desired, got) != nil {
 		return conflict(cfg.Desired, got)
+	}
+	if d.front != nil {
+		if err := d.front.admit(cfg); err != nil {
+			return err
+		}
 	}
 	if !cfg.Desired.ObserveOnly && d.release == nil {
 		if err := privileged("run"); err != nil {
@@ -103,6 +113,7 @@ func (d *daemon) leave() {
 
 // report turns the report of a pass into what is said about it.
 func (d *daemon) report(r agent.Report, err error) {
+	d.front.health.Report(r, err)
 	logReport(d.log, d.prev, r)
 	d.prev = r
 	d.notify.pass(r, err)
@@ -136,6 +147,7 @@ func (d *daemon) reloads(hup <-chan os.Signal) <-chan agent.Order {
 				d.log.WithError(err).Error("config refused, the last good one goes on")
 				continue
 			}
+			d.front.health.Reload(healthConfig(cfg, d.app.stateDir))
 			d.log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
 			send(ctx, out, order(cfg))
 		}
