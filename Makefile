@@ -3,7 +3,7 @@ export CGO_ENABLED ?= 0
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK  = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 LAB          = bin/rslab exec --timeout 10m --
-LAB_PACKAGES = ./agent/lab ./agent/kernel ./agent/director ./cmd/rsagent
+LAB_PACKAGES = ./agent/lab ./agent/kernel ./agent/director ./health/probe ./cmd/rsagent
 KERNELS      = 5.10 6.1 6.12
 GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
@@ -50,7 +50,7 @@ bench: deps build ## VIPs into place, against ip -batch on the same kernel in th
 	go test -tags lab -run '^$$' -bench Place -benchtime 3x -exec '$(CURDIR)/$(LAB)' ./agent/kernel
 
 # What the machine must have, as command=package.
-NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm ip=iproute2 modprobe=kmod depmod=kmod \
+NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables ip=iproute2 modprobe=kmod depmod=kmod \
         sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps
 
 deps: # installs what is missing when root, else says what is missing

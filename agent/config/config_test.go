@@ -77,6 +77,7 @@ func TestDefaults(t *testing.T) {
 			AnySender: true,
 		},
 		Interval: time.Second,
+		Probe:    Probe{Interval: 5 * time.Second},
 		Health:   Health{Listen: ":9811", Rise: 2, Fall: 1},
 		Log:      Log{Level: "info", Format: "text"},
 	}

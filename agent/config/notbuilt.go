@@ -7,9 +7,8 @@ import "fmt"
 // has that value. To switch an effect on, delete its row: default, checks, the
 // reference and the output then follow from the settings.
 var notBuilt = map[string]string{
-	"mss":            "off",
-	"probe.interval": "0",
-	"persist":        "false",
+	"mss":     "off",
+	"persist": "false",
 }
 
 // keyServices stands for vips[…].services in notBuilt.

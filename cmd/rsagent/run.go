@@ -37,6 +37,7 @@ type daemon struct {
 	log     *logrus.Logger
 	notify  notifier
 	front   *front
+	probing *probing
 	release func() // the state directory; nil while only observing
 	prev    agent.Report
 	failed  string // the last pass's error, said once
@@ -65,6 +66,9 @@ func (a *app) run(c *cobra.Command) error {
 		return err
 	}
 	defer d.front.run(c.Context())()
+	d.probing = &probing{kernel: k, health: d.front.health, log: d.log, hurry: make(chan struct{}, 1), ctx: c.Context()}
+	d.probing.follow(cfg)
+	defer d.probing.end()
 	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
 	loop := agent.Loop{Kernel: k, Store: a.store(true), Report: d.report}
 	loop.Run(c.Context(), order(cfg), d.reloads(hup))
@@ -114,6 +118,9 @@ func (d *daemon) leave() {
 // report turns the report of a pass into what is said about it.
 func (d *daemon) report(r agent.Report, err error) {
 	d.front.health.Report(r, err)
+	if len(r.Done) > 0 || r.State() != d.prev.State() {
+		d.probing.soon()
+	}
 	logReport(d.log, d.prev, r)
 	d.prev = r
 	d.notify.pass(r, err)
@@ -148,6 +155,7 @@ func (d *daemon) reloads(hup <-chan os.Signal) <-chan agent.Order {
 				continue
 			}
 			d.front.health.Reload(healthConfig(cfg, d.app.stateDir))
+			d.probing.follow(cfg)
 			d.log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
 			send(ctx, out, order(cfg))
 		}
