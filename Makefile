@@ -10,7 +10,7 @@ GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 SHELL        = /bin/bash -o pipefail
 
 .NOTPARALLEL:
-.PHONY: help build demo test unit lint launcher lab matrix bench deps clean
+.PHONY: help build demo test unit lint browser launcher lab matrix truth bench deps clean
 
 help: ## this text
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,7 +23,7 @@ build: ## bin/rsagent and bin/rslab, static
 demo: deps build ## the classic scene on a real kernel, in a minute
 	@bin/rslab demo
 
-test: deps build unit lint launcher lab matrix ## everything, on three kernels
+test: deps build unit lint browser launcher lab matrix ## everything, on three kernels
 
 unit: ## what needs no kernel of its own, with the race detector
 	CGO_ENABLED=1 go test -race ./...
@@ -34,11 +34,14 @@ lint: ## gofmt, vet, staticcheck, tidy
 	$(STATICCHECK) -checks all ./... && $(STATICCHECK) -checks all -tags lab ./...
 	go mod tidy -diff
 
+browser: ## the status page in Chromium
+	go vet -tags browser ./health/page && go test -tags browser -count=1 -run Browser ./health/page
+
 launcher: build ## the lab's launcher, tested from outside
 	go test -tags lab -count=1 ./cmd/rslab
 
 lab: build ## what needs a kernel, in a disposable machine
-	RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -p 1 -exec '$(CURDIR)/$(LAB)' $(LAB_PACKAGES)
+	RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -p 1 -skip TestTruth -exec '$(CURDIR)/$(LAB)' $(LAB_PACKAGES)
 
 matrix: build ## the acceptance scene on every kernel we promise
 	@for k in $(KERNELS); do echo "kernel $$k:"; \
@@ -46,11 +49,14 @@ matrix: build ## the acceptance scene on every kernel we promise
 	    -exec '$(CURDIR)/bin/rslab exec --kernel '$$k' --timeout 10m --' ./cmd/rsagent | tee bin/matrix.log || exit 1; \
 	  ! grep 'no tests to run' bin/matrix.log || exit 1; done
 
+truth: deps build ## readiness against what a client sees, for every breakage and each pair
+	go test -tags lab -count=1 -v -timeout 20m -run TestTruth -exec '$(CURDIR)/bin/rslab exec --timeout 20m --' ./cmd/rsagent
+
 bench: deps build ## VIPs into place, against ip -batch on the same kernel in the same run
 	go test -tags lab -run '^$$' -bench Place -benchtime 3x -exec '$(CURDIR)/$(LAB)' ./agent/kernel
 
 # What the machine must have, as command=package.
-NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables ip=iproute2 modprobe=kmod depmod=kmod \
+NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
         sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps
 
 deps: # installs what is missing when root, else says what is missing

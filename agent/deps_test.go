@@ -20,6 +20,9 @@ var forbidden = []struct {
 	{"rsagent/sysctl", []string{"rsagent/agent", "github.com/vishvananda/", "os/exec", "net/http"}, "sysctl is the bottom"},
 	{"rsagent/agent/config", []string{"rsagent/agent/kernel", "github.com/vishvananda/", "rsagent/cmd/"}, "a config is checked without a kernel"},
 	{"rsagent/agent/director", []string{"rsagent/agent", "rsagent/sysctl", "github.com/vishvananda/"}, "the director stands alone"},
+	{"rsagent/health", []string{
+		"rsagent/agent/kernel", "rsagent/agent/config", "github.com/vishvananda/", "github.com/coreos/", "rsagent/cmd/",
+	}, "readiness is judged from plain values"},
 	{"rsagent/agent/kernel", []string{"rsagent/agent/config", "rsagent/cmd/", "go.yaml.in/", "github.com/sirupsen/"}, "the kernel side decides nothing"},
 }
 

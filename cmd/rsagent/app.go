@@ -60,7 +60,7 @@ Exit codes: 0 in order, 1 warning, 2 critical (the path is broken or would be),
 	f.StringVar(&a.logLevel, "log-level", "", "debug, info, warning or error (default: the config's, info)")
 	f.StringVar(&a.logFormat, "log-format", "", "text or json (default: the config's, text)")
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.applyCommand(), a.teardownCommand(),
-		a.probeCommand(), a.drainCommand(), a.undrainCommand(), a.configCommand(), a.versionCommand())
+		a.statusCommand(), a.probeCommand(), a.drainCommand(), a.undrainCommand(), a.configCommand(), a.versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return hinted(err, "see "+c.CommandPath()+" --help")

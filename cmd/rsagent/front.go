@@ -13,17 +13,19 @@ import (
 
 	"rsagent/agent/config"
 	"rsagent/health"
+	"rsagent/health/page"
 )
 
 // A front is what directors and people see of the daemon: readiness over HTTP
 // and, if asked for, HAProxy's agent check.
 type front struct {
-	health *health.Health
-	log    logrus.FieldLogger
-	config config.Health
-	http   net.Listener // nil: not asked for
-	agent  net.Listener // nil: not asked for
-	server *http.Server
+	health  *health.Health
+	log     logrus.FieldLogger
+	config  config.Health
+	http    net.Listener // nil: not asked for
+	agent   net.Listener // nil: not asked for
+	server  *http.Server
+	traffic *page.Traffic
 }
 
 // open opens the sockets, so that a port that is taken is an error before
@@ -42,7 +44,8 @@ func openFront(cfg config.Config, stateDir string, log logrus.FieldLogger) (*fro
 		f.close()
 		return nil, err
 	}
-	f.server = health.NewServer(&health.Handler{Health: f.health})
+	f.traffic = page.NewTraffic(page.DeviceReader(cfg.Desired.Device))
+	f.server = health.NewServer(&health.Handler{Health: f.health, Page: page.Handler(f.health, f.traffic)})
 	return f, nil
 }
 
@@ -87,6 +90,7 @@ func (f *front) run(ctx context.Context) (stop func()) {
 	context.AfterFunc(ctx, f.health.Shutdown)
 	go f.health.Run(serving)
 	go f.tell(serving)
+	go f.traffic.Run(serving)
 	if f.http != nil {
 		go f.serve("http", func() error { return f.server.Serve(f.http) })
 	}
