@@ -108,7 +108,7 @@ func ask(t *testing.T, from *lab.Host, args []string) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: answer %s %q, error %v", args[1], got, body, err)
+			return fmt.Errorf("%s: answer %s %.200q, error %v", args[1], got, body, err)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

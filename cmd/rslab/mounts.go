@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -94,7 +95,23 @@ func furnish() error {
 			return err
 		}
 	}
+	if err := staticNode("/dev/net/tun", 10, 200); err != nil {
+		return err
+	}
 	return nameHost()
+}
+
+// staticNode makes a device file that is there before its driver, whose module the first one who opens it makes the
+// kernel load. On other machines kmod and systemd-tmpfiles make these.
+func staticNode(path string, major, minor uint32) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(major, minor)))
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("mknod %s: %w", path, err)
+	}
+	return nil
 }
 
 // mountSystem mounts what depends on the network namespace or must not be shared with the host.
