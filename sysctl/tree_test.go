@@ -5,7 +5,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -100,16 +102,30 @@ func TestTreeReadsBack(t *testing.T) {
 }
 
 func TestTreePermission(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root may write everything")
-	}
 	tr := tree(t, map[string]string{"all/rp_filter": "1\n"})
 	if err := os.Chmod(filepath.Join(tr.Root, "net/ipv4/conf/all/rp_filter"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.Write(Key{All, RPFilter}, 0); !errors.Is(err, fs.ErrPermission) {
+	if err := asNobody(func() error { return tr.Write(Key{All, RPFilter}, 0) }); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("got %v, want fs.ErrPermission", err)
 	}
+}
+
+// asNobody calls f on a thread that has none of root's rights to files. The
+// thread ends with its goroutine.
+func asNobody(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if os.Geteuid() == 0 {
+			if err := syscall.Setfsuid(65534); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- f()
+	}()
+	return <-done
 }
 
 // The zero Tree is the kernel's own.
