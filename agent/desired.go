@@ -28,6 +28,9 @@ type Desired struct {
 	RPFilter     int  // 0 or 2, see sysctl.Profile
 	ObserveOnly  bool // report, change nothing
 	RemoveStrays bool // take VIPs off devices where they must not be
+	Policy       Policy
+	// Focused is true if only some of the VIPs are asked about, see Focus.
+	Focused bool
 }
 
 // Normal returns d with the device name filled in and with VIPs and directors

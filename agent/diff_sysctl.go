@@ -167,6 +167,9 @@ func (d *differ) goodRow(r sysctl.Rule, all int, devices []string) {
 // adopt adds the keys that are in order and still have to be written once on
 // their present device. A value that is good stays what it is.
 func (d *differ) adopt(r sysctl.Rule, broken []complaint) {
+	if d.want.Policy.ReportSysctl {
+		return // never to be written by us
+	}
 	for _, key := range sysctl.Managed([]sysctl.Rule{r}, d.device) {
 		complained := slices.ContainsFunc(broken, func(c complaint) bool { return c.key == key })
 		if d.got.Adopted[key] || complained {

@@ -208,7 +208,8 @@ func TestLookingChangesNothing(t *testing.T) {
 			t.Errorf("applied %v, saved %d times", f.Applied(), s.Saves())
 		}
 		same(t, before, f.Dump(), "after looking")
-		same(t, agent.Script(looked.Plan), agent.Script(r.Plan), "plan in observe mode")
+		same(t, agent.Script(looked.Plan), agent.Script(r.Would), "what would be done")
+		same(t, "", agent.Script(r.Plan), "plan in observe mode")
 	})
 }
 

@@ -2,14 +2,10 @@ package agent
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"time"
 )
-
-// retry is how soon a pass is followed by another when it left something that
-// it could not mend or could not tell. What stood in the way may be gone
-// without a hint.
-const retry = time.Second
 
 // An Order is what a loop has to do.
 type Order struct {
@@ -21,88 +17,174 @@ type Order struct {
 type Loop struct {
 	Kernel Kernel
 	Store  Store
-	// Report is called after every pass, from the loop's goroutine.
+	// Report is called after every pass, from the loop's goroutine. Reports
+	// that are Focused add to the last whole one.
 	Report func(Report, error)
+	// Owner, if not nil, is asked once when a fight begins: who the other may
+	// be and which setting ends the fight, one sentence each.
+	Owner func(Contention) []string
 }
 
-// Run makes a pass at once, then on every hint and every interval, until ctx
-// ends. Hints that arrive during a pass cost one more pass, however many they
-// are. An order received from reload replaces the present one. Run leaves the
-// kernel as it is when it returns: VIPs are never taken away by stopping.
+// Run makes a pass at once, then on hints and every interval, until ctx ends.
+// A hint costs one pass, hints during a pass cost one more, and looks that find
+// nothing to mend are rationed, see budget. An order received from reload
+// replaces the present one. Run leaves the kernel as it is when it returns:
+// VIPs are never taken away by stopping.
 func (l Loop) Run(ctx context.Context, order Order, reload <-chan Order) {
+	t := &turn{Loop: l, agenda: agenda{budget: newBudget(time.Now())}}
+	t.take(order)
 	hints := l.Kernel.Watch(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	brake := brake{}
 	for ctx.Err() == nil {
-		report, err := Pass(ctx, l.Kernel, l.Store, order.Want)
-		l.Report(report, err)
-		rest(ctx, brake.after(report))
-		timer.Reset(order.pause(report, err))
 		select {
 		case <-ctx.Done():
-		case order = <-reload:
-		case _, open := <-hints:
+			return
+		case o := <-reload:
+			t.take(o)
+		case h, open := <-hints:
 			if !open {
 				hints = nil // ctx is ending
+				continue
 			}
+			t.post(h)
 		case <-timer.C:
 		}
+		for ctx.Err() == nil && t.do(ctx) {
+			t.drain(hints)
+		}
+		timer.Reset(t.pause())
 	}
 }
 
-// A brake slows a loop down that does the same thing again and again, because
-// somebody undoes it as fast as we do it.
-type brake struct {
-	last  string // what was done
-	when  time.Time
-	times int // how often in a row
+// A turn is a loop at work.
+type turn struct {
+	Loop
+	agenda
+	fights fights
+	known  map[string]Finding // what the last whole report left that is not in order
+	whole  bool               // only a whole pass will do
 }
 
-// The first repeats are free, and so is one that comes after a while. Then the
-// rest doubles up to a limit.
-const (
-	freeRepeats = 20
-	inARow      = 200 * time.Millisecond
-	shortRest   = time.Millisecond
-	longRest    = 100 * time.Millisecond
-)
-
-// after returns how long to rest after a pass.
-func (b *brake) after(r Report) time.Duration {
-	if len(r.Done) == 0 {
-		return 0 // that all is well for a moment does not end a fight
-	}
-	var done strings.Builder
-	for _, s := range r.Done {
-		done.WriteString(s.Action.String() + "\n")
-	}
-	if done.String() != b.last || r.Time.Sub(b.when) > inARow {
-		b.times = 0
-	}
-	b.last, b.when = done.String(), r.Time
-	b.times++
-	if b.times <= freeRepeats {
-		return 0
-	}
-	return min(shortRest<<min(b.times-freeRepeats, 10), longRest)
-}
-
-func rest(ctx context.Context, d time.Duration) {
-	if d == 0 {
-		return
-	}
+// drain takes the hint that is waiting, if one is.
+func (t *turn) drain(hints <-chan Hint) {
 	select {
-	case <-ctx.Done():
-	case <-time.After(d):
+	case h, open := <-hints:
+		if open {
+			t.post(h)
+		}
+	default:
 	}
 }
 
-// pause is how long to wait for a hint after a pass.
-func (o Order) pause(r Report, err error) time.Duration {
-	done := err == nil && r.State() != Unknown && (r.Converged() || o.Want.ObserveOnly)
-	if done {
-		return o.Interval
+// pause returns how long to wait for a hint.
+func (t *turn) pause() time.Duration {
+	now := time.Now()
+	at, resting := t.fights.next(now)
+	t.release = at
+	return max(0, t.when(now, resting).Sub(now))
+}
+
+// do makes the pass that is due. It reports whether one was.
+func (t *turn) do(ctx context.Context) bool {
+	now := time.Now()
+	_, resting := t.fights.next(now)
+	s, due := t.next(now, resting)
+	if !due {
+		return false
 	}
-	return min(o.Interval, retry)
+	hint := t.begin(now)
+	if !s.whole && !t.whole && t.focused(ctx, s.vips, &hint) {
+		return true
+	}
+	r, err := t.pass(ctx, t.Want, hint)
+	t.know(r)
+	t.ended(r, err != nil, time.Now())
+	t.Report(r, err)
+	return true
+}
+
+// know keeps what a whole pass left. While a VIP is amiss nothing is judged by
+// a part: whether a setting may be changed depends on all of them, see Diff.
+func (t *turn) know(r Report) {
+	t.known, t.whole = map[string]Finding{}, len(r.After) == 0
+	for _, f := range Drift(r.After) {
+		t.known[f.ID] = f
+		t.whole = t.whole || f.Severity > Warning && strings.HasPrefix(f.ID, "addr/")
+	}
+}
+
+// focused makes a pass over a part. It reports whether that was enough: where
+// it leaves anything else than it was at the last whole pass, another whole
+// pass says how things are.
+func (t *turn) focused(ctx context.Context, vips []netip.Addr, hint *Hint) bool {
+	r, err := t.pass(ctx, t.Want.Focus(vips), *hint)
+	enough := err == nil && t.unchanged(r, vips)
+	if enough || err == nil && len(r.Done) > 0 {
+		t.ended(r, false, time.Now())
+		t.Report(r, nil)
+		hint.Traces = nil // told
+	}
+	return enough
+}
+
+// pass makes one pass and keeps account of fights.
+func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error) {
+	start := time.Now()
+	p := &pass{kernel: t.Kernel, store: t.Store, want: want, hold: func(plan []Action) []Action { return t.fights.hold(plan, start) }}
+	r, err := p.run(ctx)
+	r.Traces = hint.Traces
+	now := time.Now()
+	for _, c := range t.fights.note(r, now) {
+		if t.Owner != nil {
+			t.fights.byFix[c.Fix].Owner = t.Owner(c)
+		}
+	}
+	t.fights.forget(now)
+	r.Contended = t.fights.contentions()
+	if !want.Focused {
+		for _, c := range r.Contended {
+			r.After = append(r.After, c.finding(now))
+		}
+	}
+	return r, err
+}
+
+// unchanged reports whether a focused pass left things as the last whole one:
+// nothing is amiss that was not, and nothing is well that was not.
+func (t *turn) unchanged(r Report, vips []netip.Addr) bool {
+	bad := map[string]bool{}
+	for _, f := range Drift(r.After) {
+		old, known := t.known[f.ID]
+		if !known || old.Got != f.Got || old.Severity != f.Severity {
+			return false
+		}
+		bad[f.ID] = true
+	}
+	for id := range t.known {
+		if !bad[id] && about(id, vips) {
+			return false
+		}
+	}
+	return len(r.Failed()) == 0 && len(r.Contended) == t.contended()
+}
+
+// contended returns how many fights the last whole report knew of.
+func (t *turn) contended() int {
+	n := 0
+	for _, f := range t.known {
+		if f.Want == "left alone" {
+			n++
+		}
+	}
+	return n
+}
+
+// wanted returns the VIPs as a set.
+func wanted(vips []netip.Addr) map[netip.Addr]bool {
+	out := make(map[netip.Addr]bool, len(vips))
+	for _, v := range vips {
+		out[v] = true
+	}
+	return out
 }

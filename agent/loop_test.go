@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,16 @@ type runner struct {
 
 func startLoop(t *testing.T, interval time.Duration, want agent.Desired, during func(r *runner, pass int)) *runner {
 	t.Helper()
+	return startWith(t, interval, want, during, func(*agent.Loop) {})
+}
+
+func startLoopWith(t *testing.T, interval time.Duration, want agent.Desired, change func(*agent.Loop)) *runner {
+	t.Helper()
+	return startWith(t, interval, want, nil, change)
+}
+
+func startWith(t *testing.T, interval time.Duration, want agent.Desired, during func(r *runner, pass int), change func(*agent.Loop)) *runner {
+	t.Helper()
 	r := &runner{fake: host(t), reload: make(chan agent.Order), ended: make(chan struct{})}
 	if during != nil {
 		r.during = func(pass int) { during(r, pass) }
@@ -45,6 +56,7 @@ func startLoop(t *testing.T, interval time.Duration, want agent.Desired, during 
 			r.during(n)
 		}
 	}}
+	change(&loop)
 	go func() {
 		defer close(r.ended)
 		loop.Run(ctx, agent.Order{Want: want, Interval: interval}, r.reload)
@@ -57,6 +69,25 @@ func (r *runner) count() int {
 	defer r.mu.Unlock()
 	return len(r.passes)
 }
+
+func (r *runner) all() []agent.Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.passes)
+}
+
+func (r *runner) last() agent.Report { all := r.all(); return all[len(all)-1] }
+
+func (r *runner) contended() []string {
+	var ids []string
+	for _, c := range r.last().Contended {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+// slow makes every look take time.
+func (r *runner) slow(d time.Duration) { r.fake.Slow(d) }
 
 func (r *runner) stop() { r.cancel(); <-r.ended }
 

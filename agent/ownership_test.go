@@ -4,8 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"rsagent/agent"
 	"rsagent/agent/agenttest"
@@ -48,32 +46,4 @@ func TestLongNameKeepsTheVIP(t *testing.T) {
 	if !strings.Contains(f.Dump(), "172.25.84.100/32") {
 		t.Errorf("the VIP is gone:\n%s", f.Dump())
 	}
-}
-
-// Somebody who undoes a repair as fast as it is made costs a bounded number of
-// passes; one who takes his time is answered at once.
-func TestLoopBrake(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := startLoop(t, time.Hour, configs()["plain"], nil)
-		synctest.Wait()
-		r.fake.Hook(nil, func(agent.Action, error) {
-			_ = r.fake.Run("ip addr del 172.25.84.100/32 dev tunl0")
-		})
-		agenttest.Type(t, r.fake, "ip addr del 172.25.84.100/32 dev tunl0")
-		time.Sleep(10 * time.Second)
-		fight := r.count()
-		if fight > 400 {
-			t.Errorf("%d passes in a fight of ten seconds", fight)
-		}
-		r.fake.Hook(nil, nil)
-		time.Sleep(2 * time.Second)
-		for range 50 {
-			agenttest.Type(t, r.fake, "ip addr del 172.25.84.100/32 dev tunl0")
-			time.Sleep(250 * time.Millisecond)
-			if !strings.Contains(r.fake.Dump(), "172.25.84.100/32 tunl0:rs") {
-				t.Fatal("not repaired at once")
-			}
-		}
-		r.stop()
-	})
 }

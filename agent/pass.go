@@ -12,15 +12,17 @@ import (
 type Kernel interface {
 	// Observe returns one consistent reading, without changing anything, not
 	// even by loading a module. What could not be read is a Gap; an error
-	// means that there is no reading.
+	// means that there is no reading. For a focused want the reading may be
+	// narrowed, see Observed.Focus.
 	Observe(ctx context.Context, want Desired) (Observed, error)
 	// Apply carries out actions of one phase, all of them, and returns one
 	// error for each, nil for those done. Doing what is already so succeeds.
 	Apply(ctx context.Context, actions []Action) []error
 	// Watch returns hints to look again. They are lossy: several changes may
-	// give one hint, and some changes give none. The channel is closed when
-	// ctx ends.
-	Watch(ctx context.Context) <-chan struct{}
+	// give one hint, and some changes give none. A focused reading that begins
+	// after a hint was received covers what the hint is about. The channel is
+	// closed when ctx ends.
+	Watch(ctx context.Context) <-chan Hint
 }
 
 // Store keeps the Baseline across runs.
@@ -52,10 +54,21 @@ func Look(ctx context.Context, k Kernel, s Store, want Desired) (Report, Observe
 	}
 	start := time.Now()
 	got, findings := look(ctx, k, base, want)
-	r := Report{Time: start, Before: findings, After: findings, VIPs: len(want.VIPs)}
-	r.Plan = Plan(findings)
-	r.Took = time.Since(start)
+	r := newReport(start, want)
+	r.Before = findings
+	r.leave(want, got, findings)
 	return r, got
+}
+
+func newReport(start time.Time, want Desired) Report {
+	return Report{Time: start, VIPs: len(want.VIPs), Focused: want.Focused}
+}
+
+// leave fills in what is left, now.
+func (r *Report) leave(want Desired, got Observed, findings []Finding) {
+	r.After, r.Device = findings, got.device(want)
+	r.Plan, r.Would = want.permit(Plan(findings))
+	r.Took = time.Since(r.Time)
 }
 
 func look(ctx context.Context, k Kernel, base Baseline, want Desired) (Observed, []Finding) {
@@ -70,52 +83,61 @@ func look(ctx context.Context, k Kernel, base Baseline, want Desired) (Observed,
 	return got, Diff(want, got)
 }
 
-// Pass makes the kernel what want asks for, as far as that is safe, and
-// returns what it found, did and left. It is idempotent, and may be cut short
-// at any point: the next pass goes on. The error is about the store: what was
-// found could not be recorded, and nothing was changed after that. With want.ObserveOnly it is the same as Look.
+// Pass makes the kernel what want asks for, as far as that is safe and want's
+// policy has it done, and returns what it found, did and left. It is
+// idempotent, and may be cut short at any point: the next pass goes on. The
+// error is about the store: what was found could not be recorded, and nothing
+// was changed after that.
 func Pass(ctx context.Context, k Kernel, s Store, want Desired) (Report, error) {
-	if want.ObserveOnly {
-		r, _ := Look(ctx, k, s, want)
-		return r, nil
-	}
-	p := pass{kernel: k, store: s, want: want}
-	r := Report{Time: time.Now(), VIPs: len(want.VIPs)}
+	return (&pass{kernel: k, store: s, want: want}).run(ctx)
+}
+
+func (p *pass) run(ctx context.Context) (Report, error) {
+	r := newReport(time.Now(), p.want)
 	var err error
-	if p.base, err = s.Load(); err != nil {
+	if p.base, err = p.store.Load(); err != nil && !p.want.ObserveOnly {
 		return r, err
 	}
 	// What was begun is looked at to the end: a reading that fails only because
 	// we are leaving would say nothing about the host.
 	looking := context.WithoutCancel(ctx)
-	got, findings := look(looking, k, p.base, want)
-	if len(Plan(findings)) > 0 {
-		release, err := s.Hold(ctx)
+	got, findings := look(looking, p.kernel, p.base, p.want)
+	if len(p.plan(findings)) > 0 {
+		release, err := p.store.Hold(ctx)
 		if err != nil {
-			r.Before, r.After = findings, findings
+			r.Before = findings
+			r.leave(p.want, got, findings)
 			return r, fmt.Errorf("nothing was changed: %w", err)
 		}
 		defer release()
 		before := p.base
-		if p.base, err = s.Load(); err != nil {
+		if p.base, err = p.store.Load(); err != nil {
 			return r, err
 		}
 		if !reflect.DeepEqual(before, p.base) { // another process was here meanwhile
-			got, findings = look(looking, k, p.base, want)
+			got, findings = look(looking, p.kernel, p.base, p.want)
 		}
 	}
 	r.Before = findings
-	_, findings, err = p.rounds(ctx, &r, got, findings)
-	r.After, r.Plan = findings, Plan(findings)
-	r.Took = time.Since(r.Time)
+	got, findings, err = p.rounds(ctx, &r, got, findings)
+	r.leave(p.want, got, findings)
 	return r, err
+}
+
+// plan returns what is to be done now: what policy permits and no fight holds.
+func (p *pass) plan(findings []Finding) []Action {
+	do, _ := p.want.permit(Plan(findings))
+	if p.hold != nil {
+		do = p.hold(do)
+	}
+	return do
 }
 
 // rounds plans, carries out and looks again until nothing is left to do or
 // nothing comes of it.
 func (p *pass) rounds(ctx context.Context, r *Report, got Observed, findings []Finding) (Observed, []Finding, error) {
 	for range rounds {
-		plan := Plan(findings)
+		plan := p.plan(findings)
 		if len(plan) == 0 || ctx.Err() != nil {
 			break
 		}
@@ -140,6 +162,7 @@ type pass struct {
 	store  Store
 	want   Desired
 	base   Baseline
+	hold   func([]Action) []Action // nil: everything at once
 }
 
 // round carries out a plan, or, if it makes the tunnel, that part alone: what

@@ -11,7 +11,15 @@ type Report struct {
 	After  []Finding     // as left; equal to Before if nothing was done
 	Done   []Step        // in the order of execution
 	Plan   []Action      // what would be done next; empty when converged
+	Would  []Action      // what would be done if it were not only to be reported
 	VIPs   int           // how many are asked for
+	Device string        // the tunnel's name here
+	// Focused is true if only a part was looked at. Nothing else is known to
+	// have changed since the last whole report, and this part is as it was
+	// there, for what was repaired is in order again.
+	Focused   bool
+	Traces    []Trace      // of changes since the last report
+	Contended []Contention // fights that are going on
 }
 
 // A Step is an action that was tried.

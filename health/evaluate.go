@@ -54,6 +54,14 @@ func (h *Health) publish(in Input, v Verdict) {
 	}
 }
 
+// glance publishes that the loop has turned and what it mended on its way,
+// which changes no verdict.
+func (h *Health) glance() {
+	p := *h.current.Load()
+	p.Beat, p.Problem, p.Drifts, p.Totals = h.beat, h.problem, h.drifts, h.totals
+	h.current.Store(&p)
+}
+
 func sameVIPs(a, b []VIPVerdict) bool {
 	return slices.EqualFunc(a, b, func(a, b VIPVerdict) bool { return a.VIP == b.VIP })
 }

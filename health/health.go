@@ -118,6 +118,11 @@ func (h *Health) Report(r agent.Report, err error) {
 	if err != nil {
 		h.problem = err.Error()
 	}
+	if r.Focused {
+		h.count(r)
+		h.glance()
+		return
+	}
 	if err == nil || len(r.After) > 0 {
 		h.report, h.seen = r, h.beat
 		h.ledger.add(r)

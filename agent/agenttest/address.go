@@ -44,7 +44,7 @@ func (h *host) addAddr(d *device, a address) error {
 		at = primaries
 	}
 	d.addrs = slices.Insert(d.addrs, at, a)
-	h.hint()
+	h.hint(agent.Hint{Addrs: []netip.Addr{a.prefix.Addr()}})
 	return nil
 }
 
@@ -57,15 +57,20 @@ func (h *host) deleteAddr(d *device, prefix netip.Prefix) error {
 	}
 	primary := !d.addrs[i].secondary
 	d.addrs = slices.Delete(d.addrs, i, i+1)
+	gone := []netip.Addr{prefix.Addr()}
 	if primary {
 		d.addrs = slices.DeleteFunc(d.addrs, func(a address) bool {
-			return a.secondary && a.prefix.Masked() == prefix.Masked()
+			along := a.secondary && a.prefix.Masked() == prefix.Masked()
+			if along {
+				gone = append(gone, a.prefix.Addr())
+			}
+			return along
 		})
 	}
 	if len(d.addrs) == 0 {
 		h.forgetRoutes(d)
 	}
-	h.hint()
+	h.hint(agent.Hint{Addrs: gone})
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"syscall"
 
+	"rsagent/agent"
 	"rsagent/sysctl"
 )
 
@@ -71,7 +72,7 @@ func (h *host) write(key sysctl.Key, value int) error {
 	if key.Name == forwarding {
 		if old != value {
 			h.forward(key.Scope, value)
-			h.hint()
+			h.hint(agent.Hint{Keys: []sysctl.Key{key}})
 		}
 		return nil
 	}
@@ -84,7 +85,7 @@ func (h *host) write(key sysctl.Key, value int) error {
 		}
 	}
 	if key.Name == sysctl.RPFilter && old != value {
-		h.hint()
+		h.hint(agent.Hint{Keys: []sysctl.Key{key}})
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ func Conformance(t *testing.T, open Opener) {
 		"observe":  observeTests(),
 		"watch":    watchTests(),
 		"whole":    wholeTests(),
+		"focus":    focusTests(),
 	}
 	for group, tests := range groups {
 		t.Run(group, func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"rsagent/agent"
 )
 
 func watchTests() map[string]func(*testing.T, rig) {
@@ -42,7 +44,7 @@ func testHints(t *testing.T, r rig) {
 		for try := 0; try < 5 && got != s.want; try++ {
 			drain(hints)
 			Type(t, r, s.script)
-			if got = hinted(hints, s.want); s.want {
+			if got = hinted(hints, s.want, nil); s.want {
 				break
 			}
 		}
@@ -52,13 +54,17 @@ func testHints(t *testing.T, r rig) {
 	}
 }
 
-func hinted(hints <-chan struct{}, expected bool) bool {
+// hinted waits for a hint, and adds it to all if that is not nil.
+func hinted(hints <-chan agent.Hint, expected bool, all *agent.Hint) bool {
 	wait := quiet
 	if expected {
 		wait = soon
 	}
 	select {
-	case <-hints:
+	case h := <-hints:
+		if all != nil {
+			*all = all.Merge(h)
+		}
 		return true
 	case <-time.After(wait):
 		return false
@@ -66,8 +72,8 @@ func hinted(hints <-chan struct{}, expected bool) bool {
 }
 
 // drain takes hints until none has come for a while.
-func drain(hints <-chan struct{}) {
-	for hinted(hints, false) {
+func drain(hints <-chan agent.Hint) {
+	for hinted(hints, false, nil) {
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"rsagent/agent"
 	"rsagent/sysctl"
@@ -22,9 +23,10 @@ type Fake struct {
 	observe  error
 	hidden   map[sysctl.Key]string
 	applied  []agent.Action
+	slow     time.Duration
 	before   func(agent.Action)
 	after    func(agent.Action, error)
-	watchers map[chan struct{}]bool
+	watchers map[*agent.Mailbox]bool
 }
 
 var (
@@ -35,7 +37,7 @@ var (
 // NewFake returns a namespace as ip netns add makes it: a loopback device that
 // is down, and nothing else. The ipip module is not loaded.
 func NewFake() *Fake {
-	f := &Fake{fail: map[string]error{}, hidden: map[sysctl.Key]string{}, watchers: map[chan struct{}]bool{}}
+	f := &Fake{fail: map[string]error{}, hidden: map[sysctl.Key]string{}, watchers: map[*agent.Mailbox]bool{}}
 	f.host = newHost(f.hint)
 	return f
 }
@@ -76,11 +78,19 @@ func (f *Fake) Dump() string {
 // Observe returns a reading, or the error of FailObserve, or that of ctx.
 func (f *Fake) Observe(ctx context.Context, want agent.Desired) (agent.Observed, error) {
 	f.mu.Lock()
+	slow := f.slow
+	f.mu.Unlock()
+	time.Sleep(slow)
+	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := errors.Join(ctx.Err(), f.observe); err != nil {
 		return agent.Observed{}, err
 	}
-	return f.host.observe(want, f.hidden), nil
+	got := f.host.observe(want, f.hidden)
+	if want.Focused {
+		got = got.Focus(want)
+	}
+	return got, nil
 }
 
 // Apply carries out actions. Those of different phases in one call are an
@@ -161,6 +171,13 @@ func (f *Fake) Blacklist(why string) {
 	f.host.ban = why
 }
 
+// Slow makes every reading take time.
+func (f *Fake) Slow(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.slow = d
+}
+
 // Hook has functions called before and after each action, without a lock held:
 // they may tamper, cancel a context, or panic to play the death of the agent.
 // Either may be nil.
@@ -172,8 +189,8 @@ func (f *Fake) Hook(before func(agent.Action), after func(agent.Action, error)) 
 
 // Watch gives hints for what Linux announces: devices, addresses, rp_filter
 // and forwarding, but not arp_ignore and arp_announce.
-func (f *Fake) Watch(ctx context.Context) <-chan struct{} {
-	hints := make(chan struct{}, 1)
+func (f *Fake) Watch(ctx context.Context) <-chan agent.Hint {
+	hints := agent.NewMailbox()
 	f.mu.Lock()
 	f.watchers[hints] = true
 	f.mu.Unlock()
@@ -181,17 +198,14 @@ func (f *Fake) Watch(ctx context.Context) <-chan struct{} {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		delete(f.watchers, hints)
-		close(hints)
+		hints.Close()
 	})
-	return hints
+	return hints.Hints()
 }
 
 // hint is called by the model with the lock held.
-func (f *Fake) hint() {
+func (f *Fake) hint(h agent.Hint) {
 	for hints := range f.watchers {
-		select {
-		case hints <- struct{}{}:
-		default:
-		}
+		hints.Post(h)
 	}
 }

@@ -18,10 +18,10 @@ type host struct {
 	all     conf
 	initial conf // net.ipv4.conf.default
 	routes  []agent.Gateway
-	loaded  bool   // the ipip module
-	ban     string // why it cannot be loaded; "" if it can
-	bare    bool   // no fallback device here (net.core.fb_tunnels_only_for_init_net)
-	hint    func() // called on what Linux announces over rtnetlink
+	loaded  bool             // the ipip module
+	ban     string           // why it cannot be loaded; "" if it can
+	bare    bool             // no fallback device here (net.core.fb_tunnels_only_for_init_net)
+	hint    func(agent.Hint) // called on what Linux announces over rtnetlink
 }
 
 type device struct {
@@ -40,7 +40,7 @@ type address struct {
 	local     bool // of host scope, as ip(8) gives it to 127.0.0.0/8
 }
 
-func newHost(hint func()) *host {
+func newHost(hint func(agent.Hint)) *host {
 	h := &host{next: 1, all: newConf(), initial: newConf(), hint: hint}
 	_, _ = h.addDevice(device{Link: agent.Link{Name: "lo", MTU: 65536}, loopback: true})
 	return h
@@ -76,7 +76,7 @@ func (h *host) addDevice(d device) (*device, error) {
 	d.Index, d.conf = h.next, h.initial.clone()
 	h.next++
 	h.devices = append(h.devices, &d)
-	h.hint()
+	h.hint(linkHint(&d))
 	return &d, nil
 }
 
@@ -102,8 +102,14 @@ func (h *host) deleteDevice(name string) error {
 func (h *host) unregister(d *device) {
 	h.devices = slices.DeleteFunc(h.devices, func(other *device) bool { return other == d })
 	h.forgetRoutes(d)
-	h.hint()
+	gone := linkHint(d)
+	for _, a := range d.addrs {
+		gone.Addrs = append(gone.Addrs, a.prefix.Addr())
+	}
+	h.hint(gone)
 }
+
+func linkHint(d *device) agent.Hint { return agent.Hint{Links: []string{d.Name}} }
 
 func (h *host) setUp(d *device, up bool) {
 	if d.Up == up {
@@ -116,13 +122,13 @@ func (h *host) setUp(d *device, up bool) {
 	if !up {
 		h.forgetRoutes(d) // addresses stay
 	}
-	h.hint()
+	h.hint(linkHint(d))
 }
 
 func (h *host) setARP(d *device, arp bool) {
 	if !d.loopback && d.ARP != arp {
 		d.ARP = arp
-		h.hint()
+		h.hint(linkHint(d))
 	}
 }
 
@@ -217,6 +223,6 @@ func (h *host) rename(d *device, name string) error {
 	}
 	d.Name = name
 	d.relabel()
-	h.hint()
+	h.hint(linkHint(d))
 	return nil
 }

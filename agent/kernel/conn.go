@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
@@ -23,7 +24,7 @@ const receiveBuffer = 4 << 20
 // answer is most of the time it takes to add an address.
 type conn struct {
 	socket *nl.NetlinkSocket
-	pid    uint32
+	pid    atomic.Uint32
 	seq    uint32
 	broken bool // an exchange was cut short, and its rest may still come
 }
@@ -47,7 +48,8 @@ func (c *conn) redial() error {
 	if c.socket != nil {
 		c.socket.Close()
 	}
-	c.socket, c.pid, c.broken = s, pid, false
+	c.socket, c.broken = s, false
+	c.pid.Store(pid)
 	tv := unix.NsecToTimeval(int64(timeout))
 	_ = s.SetReceiveTimeout(&tv) // cannot fail
 	if s.SetReceiveBufferSize(receiveBuffer, true) != nil {
@@ -65,6 +67,10 @@ func (c *conn) usable() error {
 	}
 	return c.redial()
 }
+
+// port is the number under which the kernel knows the socket, and which
+// announcements carry of changes that were asked for on it.
+func (c *conn) port() uint32 { return c.pid.Load() }
 
 func (c *conn) close() { c.socket.Close() }
 
@@ -149,7 +155,7 @@ func (c *conn) batch(requests []*nl.NetlinkRequest, answers []answer) error {
 		for i := range messages {
 			m := &messages[i]
 			at := int(m.Header.Seq - first) // late answers to an earlier batch are out of range
-			if m.Header.Pid != c.pid || at < 0 || at >= len(answers) {
+			if m.Header.Pid != c.port() || at < 0 || at >= len(answers) {
 				continue
 			}
 			if m.Header.Type != unix.NLMSG_ERROR {

@@ -33,6 +33,9 @@ type Kernel struct {
 	conn   *conn // for what the library has no call for
 	tree   sysctl.Tree
 	settle time.Duration
+	box    *agent.Mailbox // of Watch; nil before
+	news   *news          // nil while nothing is heard
+	mirror mirror
 }
 
 // Option changes a default of New.

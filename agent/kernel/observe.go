@@ -15,7 +15,8 @@ import (
 // Observe reads links with their settings, addresses, the settings of all and
 // default, and the kernel's verdict for each wanted VIP that is on the tunnel.
 // It looks by dumps only and so never makes the kernel load a module. It needs
-// no privilege.
+// no privilege. A focused reading takes the addresses from what was announced
+// since the last whole one, as long as that tells them.
 func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observed, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -23,25 +24,31 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 	if err := ctx.Err(); err != nil {
 		return got, err
 	}
-	links, err := k.links()
-	if err != nil {
+	k.catchUp()
+	if err := k.observeLinks(&got, want.Focused); err != nil {
 		return got, err
 	}
-	got.Sysctls = map[sysctl.Key]int{}
-	for _, l := range links {
-		got.Links = append(got.Links, l.Link)
-		for name, v := range l.conf {
-			got.Sysctls[sysctl.Key{Scope: l.Name, Name: name}] = v
+	tunnel, found := got.Tunnel()
+	if want.Focused && found {
+		mirrored := false
+		if got.Addrs, got.Source, mirrored = k.mirror.addrs(want.VIPs, tunnel.Index); mirrored {
+			got.Module.Loaded = true
+			return got, k.judge(&got, want, tunnel)
 		}
 	}
-	k.shared(&got)
+	k.mirror.begin()
+	var err error
 	if got.Addrs, err = k.addrs(); err != nil {
+		k.mirror.drop()
 		return got, err
 	}
 	if got.Gateways, got.Source, err = k.wayOut(got.Links, got.Addrs); err != nil {
 		got.Gaps = append(got.Gaps, agent.Gap{ID: "gateway", Err: "route look-up: " + err.Error()})
 	}
-	tunnel, found := got.Tunnel()
+	k.remember(got)
+	if want.Focused {
+		got = got.Focus(want)
+	}
 	got.Module.Loaded = found || moduleLoaded()
 	if !found {
 		if !got.Module.Loaded {
@@ -49,14 +56,56 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 		}
 		return got, nil
 	}
+	return got, k.judge(&got, want, tunnel)
+}
+
+// catchUp makes the mirror follow what was announced before this moment.
+func (k *Kernel) catchUp() {
+	if k.news != nil && k.news.catchUp() != nil {
+		k.mirror.drop() // its reader will notice, and subscribe anew
+	}
+}
+
+// remember makes the mirror follow from this reading on.
+func (k *Kernel) remember(got agent.Observed) {
+	if k.news == nil {
+		k.mirror.drop()
+		return
+	}
+	k.mirror.fill(got)
+	k.catchUp()
+}
+
+func (k *Kernel) observeLinks(got *agent.Observed, focused bool) error {
+	links, err := k.links()
+	if err != nil {
+		return err
+	}
+	k.mirror.name(links)
+	got.Sysctls = map[sysctl.Key]int{}
+	for _, l := range links {
+		got.Links = append(got.Links, l.Link)
+		for name, v := range l.conf {
+			got.Sysctls[sysctl.Key{Scope: l.Name, Name: name}] = v
+		}
+	}
+	scopes := []string{sysctl.All, sysctl.Default}
+	if focused {
+		scopes = scopes[:1] // nothing is judged by default
+	}
+	k.shared(got, scopes)
+	return nil
+}
+
+func (k *Kernel) judge(got *agent.Observed, want agent.Desired, tunnel agent.Link) (err error) {
 	got.Verdicts, err = k.verdicts(inPlace(want.VIPs, tunnel.Index, got.Addrs), tunnel.Index, got.Addrs)
-	return got, err
+	return err
 }
 
 // shared reads the settings of all and default, which are no devices and in no
 // dump.
-func (k *Kernel) shared(got *agent.Observed) {
-	for _, scope := range []string{sysctl.All, sysctl.Default} {
+func (k *Kernel) shared(got *agent.Observed, scopes []string) {
+	for _, scope := range scopes {
 		for _, name := range append(slices.Clone(sysctl.Names), forwarding) {
 			key := sysctl.Key{Scope: scope, Name: name}
 			v, err := k.tree.Read(key)

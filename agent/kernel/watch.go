@@ -2,81 +2,63 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
+	"rsagent/agent"
 )
 
-// watched are the multicast groups that carry news about what we look at:
-// devices, IPv4 addresses, and rp_filter. The kernel does not announce arp_*
-// (net/ipv4/devinet.c), so the loop's interval is the floor.
-var watched = []uint{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV4_NETCONF}
-
-// Watch gives a hint whenever the kernel announces a change, and one when the
-// announcements were lost (ENOBUFS) and everything has to be looked at. It
-// must be called from the network namespace that is to be watched.
-func (k *Kernel) Watch(ctx context.Context) <-chan struct{} {
-	hints := make(chan struct{}, 1)
-	socket, err := subscribe()
+// Watch gives a hint whenever the kernel announces a change, and one for
+// everything when announcements were lost (ENOBUFS, or a socket that failed).
+// What this Kernel does to addresses itself gives none. It must be called from
+// the network namespace that is to be watched, and only once.
+func (k *Kernel) Watch(ctx context.Context) <-chan agent.Hint {
+	box := agent.NewMailbox()
+	k.mu.Lock()
+	k.box = box
+	k.mu.Unlock()
+	n, err := subscribe(k.told)
 	go func() {
-		defer close(hints)
+		defer box.Close()
 		wait := 100 * time.Millisecond
 		for {
 			if err == nil {
 				wait = 100 * time.Millisecond
-				pump(ctx, socket, hints)
+				k.follow(ctx, n)
 			}
 			if ctx.Err() != nil {
 				return
 			}
-			hint(hints)
+			box.Post(everything)
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(wait):
 			}
 			wait = min(2*wait, 5*time.Second)
-			socket, err = subscribe()
+			n, err = subscribe(k.told)
 		}
 	}()
-	return hints
+	return box.Hints()
 }
 
-func subscribe() (*nl.NetlinkSocket, error) {
-	s, err := nl.Subscribe(unix.NETLINK_ROUTE, watched...)
-	if err != nil {
-		return nil, err
-	}
-	if s.SetReceiveBufferSize(1<<20, true) != nil {
-		_ = s.SetReceiveBufferSize(1<<20, false)
-	}
-	return s, nil
-}
-
-// pump turns messages into hints until the socket fails or ctx ends. It closes
-// the socket.
-func pump(ctx context.Context, s *nl.NetlinkSocket, hints chan<- struct{}) {
-	stop := context.AfterFunc(ctx, s.Close)
+// follow reads news until the socket fails or ctx ends. It closes the socket.
+func (k *Kernel) follow(ctx context.Context, n *news) {
+	k.subscribed(n)
+	stop := context.AfterFunc(ctx, n.close)
 	defer func() {
+		k.subscribed(nil)
 		if stop() {
-			s.Close()
+			n.close()
 		}
 	}()
-	for {
-		// An overflow (ENOBUFS) is a hint like any other: something was said
-		// and missed, and the hint means looking at everything.
-		if _, _, err := s.Receive(); err != nil && !errors.Is(err, unix.ENOBUFS) {
-			return
-		}
-		hint(hints)
+	for n.wait() == nil {
 	}
 }
 
-func hint(hints chan<- struct{}) {
-	select {
-	case hints <- struct{}{}:
-	default:
-	}
+// subscribed makes n the source of the mirror, which holds nothing yet.
+func (k *Kernel) subscribed(n *news) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.news = n
+	k.mirror.drop()
 }

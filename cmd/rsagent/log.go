@@ -68,6 +68,18 @@ func logReport(log logrus.FieldLogger, prev, now agent.Report) {
 	gone.rest("findings in order again")
 }
 
+// part returns what prev says of the findings of a focused report.
+func part(prev, focused agent.Report) agent.Report {
+	seen := map[string]bool{}
+	for _, list := range [][]agent.Finding{focused.Before, focused.After} {
+		for _, f := range list {
+			seen[f.ID] = true
+		}
+	}
+	prev.After = slices.DeleteFunc(slices.Clone(prev.After), func(f agent.Finding) bool { return !seen[f.ID] })
+	return prev
+}
+
 // A limiter writes the first lines of a kind and counts the others.
 type limiter struct {
 	log logrus.FieldLogger

@@ -118,6 +118,11 @@ func (d *daemon) leave() {
 // report turns the report of a pass into what is said about it.
 func (d *daemon) report(r agent.Report, err error) {
 	d.front.health.Report(r, err)
+	if r.Focused {
+		logReport(d.log, part(d.prev, r), r)
+		d.notify.pass(d.prev, nil) // the whole is as it was
+		return
+	}
 	if len(r.Done) > 0 || r.State() != d.prev.State() {
 		d.probing.soon()
 	}

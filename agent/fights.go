@@ -1,0 +1,192 @@
+package agent
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What is undone again and again is contended, and said to be. Repairing it is
+// still right, and cheap, as long as the other takes his time. Against one who
+// undoes it at once, time after time, doing it faster wins nothing: it is
+// repaired ever more rarely then, until he stops or slows down.
+const (
+	contendedTimes  = 10 // repairs
+	contendedWindow = 2 * time.Minute
+	contendedQuiet  = 10 * time.Second // at least, for it to be over
+
+	atOnce      = 200 * time.Millisecond
+	freeRepeats = 10 // at once, in a row
+	firstRest   = 100 * time.Millisecond
+	longestRest = 5 * time.Second
+)
+
+// A Contention is a fight that is going on.
+type Contention struct {
+	ID    string // of the finding
+	Fix   Action
+	Since time.Time // of the first repair
+	Times int       // repairs
+	Until time.Time // the next one is not before this
+	By    Actor     // who undid it last, if that was seen
+	// Owner says who that may be and which setting ends the fight, one
+	// sentence each. It is evidence from the host, see Loop.Owner.
+	Owner []string
+}
+
+type fight struct {
+	Contention
+	recent    []time.Time // the last repairs, contendedTimes at most
+	streak    int         // of repairs that were undone at once
+	contended bool
+}
+
+// fights knows what was repaired lately, by action. The zero value is ready.
+type fights struct {
+	byFix map[Action]*fight
+}
+
+// note takes the outcome of a pass. It returns what has become contended.
+func (f *fights) note(r Report, now time.Time) (started []Contention) {
+	ids := map[Action]string{}
+	for _, b := range r.Before {
+		if b.Fix != nil {
+			ids[b.Fix] = b.ID
+		}
+	}
+	for _, s := range r.Done {
+		if s.Err == nil && ids[s.Action] != "" && f.repaired(s.Action, ids[s.Action], now) {
+			started = append(started, f.byFix[s.Action].Contention)
+		}
+	}
+	for _, g := range f.byFix {
+		for _, t := range r.Traces {
+			if t.ID == g.ID && t.By.Known() {
+				g.By = t.By
+			}
+		}
+	}
+	return started
+}
+
+// repaired counts a repair and reports whether a fight has begun with it.
+func (f *fights) repaired(fix Action, id string, now time.Time) bool {
+	if f.byFix == nil {
+		f.byFix = map[Action]*fight{}
+	}
+	g := f.byFix[fix]
+	if g == nil || g.over(now) {
+		g = &fight{Contention: Contention{ID: id, Fix: fix, Since: now, Until: now}}
+		f.byFix[fix] = g
+	}
+	if now.Sub(g.Until) <= atOnce {
+		g.streak++
+	} else {
+		g.streak = 1
+	}
+	g.Times++
+	g.recent = append(g.recent, now)
+	g.recent = g.recent[max(0, len(g.recent)-contendedTimes):]
+	g.Until = now
+	if over := g.streak - freeRepeats; over > 0 {
+		g.Until = now.Add(jitter(min(firstRest<<min(over-1, 10), longestRest)))
+	}
+	began := !g.contended && len(g.recent) == contendedTimes && now.Sub(g.recent[0]) <= contendedWindow
+	g.contended = g.contended || began
+	return began
+}
+
+// jitter returns d, a fifth more or less: fights on many servers that began
+// together do not go on in step.
+func jitter(d time.Duration) time.Duration {
+	return d - d/5 + rand.N(2*d/5+1)
+}
+
+// over reports whether a thing has stayed in order long enough: long after the
+// other would have been expected again.
+func (g *fight) over(now time.Time) bool {
+	if !g.contended {
+		return now.Sub(g.Until) > contendedWindow
+	}
+	span := g.recent[len(g.recent)-1].Sub(g.recent[0])
+	return now.Sub(g.Until) > max(contendedQuiet, 3*span/(contendedTimes-1))
+}
+
+// forget drops what is over. It reports whether a contention was among it.
+func (f *fights) forget(now time.Time) (ended bool) {
+	for fix, g := range f.byFix {
+		if g.over(now) {
+			ended = ended || g.contended
+			delete(f.byFix, fix)
+		}
+	}
+	return ended
+}
+
+// held reports whether fix has to rest now.
+func (f *fights) held(fix Action, now time.Time) bool {
+	g := f.byFix[fix]
+	return g != nil && now.Before(g.Until)
+}
+
+// hold leaves out of a plan what has to rest. What another action of the plan
+// is unsafe without is not left out: one fight must not delay another repair.
+func (f *fights) hold(plan []Action, now time.Time) []Action {
+	out := slices.DeleteFunc(slices.Clone(plan), func(a Action) bool { return f.held(a, now) })
+	needed := map[Phase]bool{}
+	for _, a := range out {
+		for p := PhaseTunnel; p < a.Phase(); p++ {
+			needed[p] = needed[p] || withheld(a.Phase(), map[Phase]bool{p: true})
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(plan), func(a Action) bool {
+		return f.held(a, now) && !needed[a.Phase()]
+	})
+}
+
+// next returns when the first thing that rests has rested, and which findings
+// rest now.
+func (f *fights) next(now time.Time) (at time.Time, resting map[string]bool) {
+	resting = map[string]bool{}
+	for _, g := range f.byFix {
+		if !now.Before(g.Until) {
+			continue
+		}
+		resting[g.ID] = true
+		if at.IsZero() || g.Until.Before(at) {
+			at = g.Until
+		}
+	}
+	return at, resting
+}
+
+// contentions returns the fights that are going on, in order of their IDs.
+func (f *fights) contentions() []Contention {
+	var out []Contention
+	for _, g := range f.byFix {
+		if g.contended {
+			out = append(out, g.Contention)
+		}
+	}
+	slices.SortFunc(out, func(a, b Contention) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+// finding turns a contention into a warning. What the fight is about is a
+// finding of its own, and that one decides on readiness.
+func (c Contention) finding(now time.Time) Finding {
+	got := fmt.Sprintf("undone %d times in %s", c.Times, now.Sub(c.Since).Round(time.Second))
+	if c.By.Known() {
+		got += " by " + c.By.String()
+	}
+	why := "somebody else keeps changing it. It is repaired each time, but ever more rarely, down to every 5 s, while it is undone at once."
+	for _, s := range c.Owner {
+		why += " " + s
+	}
+	return Finding{
+		ID: "contended/" + c.ID, Severity: Warning, Want: "left alone", Got: got, Why: why,
+		Row: &Row{"contended", c.ID, "left alone", got},
+	}
+}

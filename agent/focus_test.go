@@ -1,0 +1,137 @@
+package agent_test
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rsagent/agent"
+)
+
+// A focused reading leads to the findings of a whole one that are about the
+// same things, and to no other.
+func TestFocusSaysTheSame(t *testing.T) {
+	compared := 0
+	for seed := uint64(1); seed <= 40; seed++ {
+		w := newWalker(t, seed)
+		for range 40 {
+			if w.Rand.IntN(8) == 0 {
+				w.ask()
+			}
+			w.tamper()
+			if w.Rand.IntN(5) == 0 {
+				w.undisturbed()
+			}
+			whole := agent.Diff(w.want, w.adopted(w.want))
+			if missing(whole) {
+				continue // the loop then makes whole passes
+			}
+			some := w.want.VIPs[:w.Rand.IntN(len(w.want.VIPs)+1)]
+			focused := w.want.Focus(some)
+			want := slices.DeleteFunc(whole, func(f agent.Finding) bool { return !within(f.ID, focused) })
+			got := agent.Diff(focused, w.adopted(focused))
+			if diff := cmp.Diff(lines(want), lines(got)); diff != "" {
+				t.Fatalf("-walk.seed %d, focus %v (-whole +focused):\n%s\n%s", seed, some, diff, strings.Join(w.log, "\n"))
+			}
+			compared++
+		}
+	}
+	if compared < 200 {
+		t.Errorf("only %d states compared", compared)
+	}
+}
+
+func (w *walker) adopted(want agent.Desired) agent.Observed {
+	got := observe(w, w.fake, want)
+	base, err := w.store.Load()
+	if err != nil {
+		w.Fatal(err)
+	}
+	got.Adopted = base.AdoptedOn(got)
+	return got
+}
+
+func missing(findings []agent.Finding) bool {
+	return slices.ContainsFunc(findings, func(f agent.Finding) bool {
+		return f.Severity > agent.Warning && strings.HasPrefix(f.ID, "addr/")
+	})
+}
+
+// within reports whether a finding is about what a focused want asks for.
+func within(id string, want agent.Desired) bool {
+	subject, rest, _ := strings.Cut(id, "/")
+	switch subject {
+	case "addr", "route":
+		return slices.ContainsFunc(strings.Split(rest, "/"), func(part string) bool { return contains(want, part) })
+	}
+	return subject == "module" || subject == "link" || subject == "sysctl" || subject == "shadow"
+}
+
+func contains(want agent.Desired, addr string) bool {
+	for _, v := range want.VIPs {
+		if v.String() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+func lines(findings []agent.Finding) []string {
+	var out []string
+	for _, f := range findings {
+		line := f.ID + " " + f.Severity.String() + " " + f.Want + " " + f.Got
+		if f.Fix != nil {
+			line += " " + f.Fix.String()
+		}
+		out = append(out, line)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// One event is looked at by itself: a deleted VIP is put back by a focused pass,
+// and a whole one follows only in its time.
+func TestLoopFocus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startLoop(t, time.Hour, configs()["three loose"], nil)
+		synctest.Wait()
+		before := r.count()
+		agentType(t, r, deletion)
+		for _, p := range r.all()[before:] {
+			if !p.Focused {
+				t.Errorf("a whole pass: %v", p.Done)
+			}
+		}
+		agentType(t, r, "sysctl -w net.ipv4.conf.tunl0.rp_filter=1")
+		if last := r.last(); !last.Focused || !strings.Contains(r.fake.Dump(), vipThere) {
+			t.Errorf("focused %v:\n%s", last.Focused, r.fake.Dump())
+		}
+		r.stop()
+	})
+}
+
+// What a focused pass cannot mend is said by a whole one, and so is its cure.
+func TestLoopFocusNotEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startLoop(t, time.Hour, configs()["plain"], nil)
+		synctest.Wait()
+		r.fake.Fail("ip addr add 172.25.84.100/32 dev tunl0 label tunl0:rs", syscall.EPERM)
+		agentType(t, r, deletion)
+		if last := r.last(); last.Focused || last.State() != agent.Critical {
+			t.Errorf("focused %v, %v", last.Focused, last.State())
+		}
+		r.fake.Fail("ip addr add 172.25.84.100/32 dev tunl0 label tunl0:rs", nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		whole := slices.DeleteFunc(r.all(), func(p agent.Report) bool { return p.Focused })
+		if last := whole[len(whole)-1]; last.State() != agent.OK {
+			t.Errorf("the last whole report after the cure: %v", last.State())
+		}
+		r.stop()
+	})
+}

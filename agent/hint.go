@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"rsagent/sysctl"
+)
+
+// A Hint says where to look again. What it names may be as it was, and what it
+// does not name may have changed as well: it saves work, and is believed in
+// nothing. The empty Hint names nothing in particular.
+type Hint struct {
+	All    bool         // announcements were lost, or name nothing: look at everything
+	Addrs  []netip.Addr // addresses that came or went, on any device
+	Links  []string     // devices that came, went or changed
+	Keys   []sysctl.Key // settings that were written
+	Traces []Trace      // who did it, as far as that was seen
+}
+
+// A Trace is the record of one change by somebody else.
+type Trace struct {
+	Time time.Time
+	ID   string // of the finding that the change may cause
+	Old  string // "" if not known
+	New  string // "" if not known
+	By   Actor
+}
+
+// An Actor is who changed something. The zero Actor is not known. It is never
+// a guess: each part was seen, or is left out.
+type Actor struct {
+	PID  int    `json:"pid,omitempty"`
+	UID  int    `json:"uid,omitempty"` // meaningful if Comm is known
+	Comm string `json:"comm,omitempty"`
+}
+
+// Known reports whether anything is known.
+func (a Actor) Known() bool { return a.PID > 0 }
+
+// String returns "sysctl[4711] uid 0", or as much of it as is known, or
+// "unknown".
+func (a Actor) String() string {
+	switch {
+	case !a.Known():
+		return "unknown"
+	case a.Comm == "":
+		return fmt.Sprintf("process %d", a.PID)
+	}
+	return fmt.Sprintf("%s[%d] uid %d", a.Comm, a.PID, a.UID)
+}
+
+// hintSize bounds each list of a Hint.
+const hintSize = 1024
+
+// Merge returns what h and later say together. Where a list would become too
+// long, it says All instead; the oldest traces go first.
+func (h Hint) Merge(later Hint) Hint {
+	h.All = h.All || later.All
+	h.Addrs = union(h.Addrs, later.Addrs)
+	h.Links = union(h.Links, later.Links)
+	h.Keys = union(h.Keys, later.Keys)
+	if len(h.Addrs) > hintSize || len(h.Links) > hintSize || len(h.Keys) > hintSize {
+		h.All, h.Addrs, h.Links, h.Keys = true, nil, nil, nil
+	}
+	h.Traces = append(h.Traces[:len(h.Traces):len(h.Traces)], later.Traces...)
+	h.Traces = h.Traces[max(0, len(h.Traces)-hintSize):]
+	return h
+}
+
+// union appends what is new. The lists are short: one event as a rule.
+func union[T comparable](list, more []T) []T {
+	if len(list) == 0 {
+		return more
+	}
+	known := make(map[T]bool, len(list))
+	for _, v := range list {
+		known[v] = true
+	}
+	out := list[:len(list):len(list)]
+	for _, v := range more {
+		if !known[v] {
+			known[v] = true
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// A Mailbox holds at most one Hint: what is posted before it was received is
+// merged into it. It is safe for concurrent use.
+type Mailbox struct {
+	mu     sync.Mutex
+	ch     chan Hint
+	closed bool
+}
+
+// NewMailbox returns an empty Mailbox.
+func NewMailbox() *Mailbox { return &Mailbox{ch: make(chan Hint, 1)} }
+
+// Hints returns the channel to receive from.
+func (m *Mailbox) Hints() <-chan Hint { return m.ch }
+
+// Post never blocks. After Close it does nothing.
+func (m *Mailbox) Post(h Hint) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	select {
+	case waiting := <-m.ch:
+		h = waiting.Merge(h)
+	default:
+	}
+	m.ch <- h // only Post sends, and there is room
+}
+
+// Close closes the channel.
+func (m *Mailbox) Close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.closed = true
+		close(m.ch)
+	}
+}

@@ -1,0 +1,144 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"rsagent/agent"
+)
+
+// watched are the multicast groups that carry news about what we look at:
+// devices, IPv4 addresses, rp_filter, and what decides on the kernel's verdict.
+// The kernel does not announce arp_* (net/ipv4/devinet.c), so the loop's
+// interval is the floor.
+var watched = []int{
+	unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV4_ROUTE,
+}
+
+// newsBuffer holds the announcements of a few thousand changes.
+const newsBuffer = 4 << 20
+
+// A news reads what the kernel announces, in its order. Whoever wants to know
+// how things are now reads what has come so far, see catchUp: the kernel has
+// announced a change before it answers the request for it.
+type news struct {
+	mu     sync.Mutex // held while messages are received and told
+	file   *os.File
+	conn   syscall.RawConn
+	buffer []byte
+	tell   func(messages []syscall.NetlinkMessage, lost bool)
+}
+
+// subscribe opens the network namespace of the calling thread. The library's
+// socket cannot be read by two in one order.
+func subscribe(tell func([]syscall.NetlinkMessage, bool)) (*news, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	n := &news{file: os.NewFile(uintptr(fd), "netlink news"), buffer: make([]byte, 64<<10), tell: tell}
+	err = errors.Join(attachFilter(fd), unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
+	for _, group := range watched {
+		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group))
+	}
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, newsBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, newsBuffer) // as large as allowed
+	}
+	if err == nil {
+		n.conn, err = n.file.SyscallConn()
+	}
+	if err != nil {
+		_ = n.file.Close()
+		return nil, fmt.Errorf("netlink: %w", err)
+	}
+	return n, nil
+}
+
+// attachFilter keeps routes off the socket that are none of our business: a
+// host may learn a million. Those of the local table and default routes pass
+// (rtm_table and rtm_dst_len of struct rtmsg behind struct nlmsghdr).
+func attachFilter(fd int) error {
+	const typeAt, dstLenAt, tableAt = 4, unix.SizeofNlMsghdr + 1, unix.SizeofNlMsghdr + 4
+	pass, drop := uint32(0xffffffff), uint32(0)
+	code := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: typeAt},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: swapped(unix.RTM_NEWROUTE), Jt: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: swapped(unix.RTM_DELROUTE), Jf: 4},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: tableAt},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.RT_TABLE_LOCAL, Jt: 2},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: dstLenAt},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: 0, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: pass},
+		{Code: unix.BPF_RET | unix.BPF_K, K: drop},
+	}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]})
+}
+
+// swapped is a 16-bit field of a netlink header, which is in the machine's
+// order, as the filter loads it, in network order.
+func swapped(v uint16) uint32 {
+	b := (*[2]byte)(unsafe.Pointer(&v))
+	return uint32(b[0])<<8 | uint32(b[1])
+}
+
+// wait blocks until something was announced and told. An error means that the
+// socket is no more.
+func (n *news) wait() error {
+	var err error
+	if ended := n.conn.Read(func(fd uintptr) bool {
+		var any bool
+		any, err = n.receive(int(fd))
+		return any || err != nil
+	}); ended != nil {
+		return ended
+	}
+	return err
+}
+
+// catchUp tells what was announced so far.
+func (n *news) catchUp() error {
+	var err error
+	if ended := n.conn.Control(func(fd uintptr) { _, err = n.receive(int(fd)) }); ended != nil {
+		return ended
+	}
+	return err
+}
+
+// receive reads until nothing is waiting.
+func (n *news) receive(fd int) (any bool, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for {
+		size, from, err := unix.Recvfrom(fd, n.buffer, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return any, nil
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ENOBUFS): // something was said and missed
+			n.tell(nil, true)
+			any = true
+			continue
+		case err != nil:
+			return any, err
+		}
+		if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != nl.PidKernel {
+			continue
+		}
+		messages, err := syscall.ParseNetlinkMessage(n.buffer[:size])
+		n.tell(messages, err != nil)
+		any = true
+	}
+}
+
+func (n *news) close() { _ = n.file.Close() }
+
+// everything is the hint after news were lost.
+var everything = agent.Hint{All: true}

@@ -1,0 +1,149 @@
+package kernel
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"rsagent/agent"
+	"rsagent/sysctl"
+)
+
+// told takes what was announced, in the kernel's order. It runs with the news
+// locked, and so one at a time; it must not take k.mu, see Observe.
+func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) {
+	hint := agent.Hint{All: lost}
+	if lost {
+		k.mirror.drop()
+	}
+	news := lost
+	for i := range messages {
+		m := &messages[i]
+		var said agent.Hint
+		switch m.Header.Type {
+		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+			said = k.toldAddr(m)
+		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			said = toldLink(m)
+		case unix.RTM_NEWNETCONF:
+			said = k.toldConf(m)
+		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+			said = toldRoute(m)
+		default: // rules
+			said = everything
+		}
+		if said.All || len(said.Addrs)+len(said.Links)+len(said.Keys) > 0 {
+			hint, news = hint.Merge(said), true
+		}
+	}
+	if news {
+		k.box.Post(hint)
+	}
+}
+
+// toldAddr keeps the mirror in step. What we did ourselves is no news.
+func (k *Kernel) toldAddr(m *syscall.NetlinkMessage) agent.Hint {
+	a, ok := parseAddr(m.Data, map[string]string{})
+	if !ok {
+		return agent.Hint{}
+	}
+	k.mirror.told(a, m.Header.Type == unix.RTM_NEWADDR)
+	if m.Header.Pid == k.conn.port() {
+		return agent.Hint{}
+	}
+	return agent.Hint{Addrs: []netip.Addr{a.Prefix.Addr()}}
+}
+
+// toldLink leaves out what bridges say about their ports.
+func toldLink(m *syscall.NetlinkMessage) agent.Hint {
+	if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] != unix.AF_UNSPEC {
+		return agent.Hint{}
+	}
+	name, ok := attribute(m.Data[unix.SizeofIfInfomsg:], unix.IFLA_IFNAME)
+	if !ok {
+		return everything
+	}
+	return agent.Hint{Links: []string{string(bytes.TrimRight(name, "\x00"))}}
+}
+
+// attribute numbers of RTM_NEWNETCONF (include/uapi/linux/netconf.h).
+const (
+	netconfIndex      = 1
+	netconfForwarding = 2
+	netconfRPFilter   = 3
+	netconfAll        = -1
+	netconfDefault    = -2
+)
+
+// toldConf tells which setting was written; the kernel says it for rp_filter
+// and forwarding alone (devinet_conf_proc in net/ipv4/devinet.c).
+func (k *Kernel) toldConf(m *syscall.NetlinkMessage) agent.Hint {
+	const header = 4 // struct netconfmsg, aligned
+	if len(m.Data) < header || m.Data[0] != unix.AF_INET {
+		return agent.Hint{}
+	}
+	index, ok := attribute(m.Data[header:], netconfIndex)
+	if !ok || len(index) < 4 {
+		return everything
+	}
+	scope, known := k.scope(int(int32(nl.NativeEndian().Uint32(index))))
+	if !known {
+		return everything
+	}
+	var hint agent.Hint
+	for kind, name := range map[uint16]string{netconfRPFilter: sysctl.RPFilter, netconfForwarding: forwarding} {
+		if _, said := attribute(m.Data[header:], kind); said {
+			hint.Keys = append(hint.Keys, sysctl.Key{Scope: scope, Name: name})
+		}
+	}
+	return hint
+}
+
+func (k *Kernel) scope(index int) (string, bool) {
+	switch index {
+	case netconfAll:
+		return sysctl.All, true
+	case netconfDefault:
+		return sysctl.Default, true
+	}
+	return k.mirror.named(index)
+}
+
+// toldRoute looks at what decides on a verdict: a default route, and entries
+// of the local table that are not those of an address that comes.
+func toldRoute(m *syscall.NetlinkMessage) agent.Hint {
+	if len(m.Data) < unix.SizeofRtMsg {
+		return agent.Hint{}
+	}
+	msg := nl.DeserializeRtMsg(m.Data)
+	ofAddress := msg.Type == unix.RTN_LOCAL || msg.Type == unix.RTN_BROADCAST
+	switch {
+	case msg.Table != unix.RT_TABLE_LOCAL:
+		return everything
+	case m.Header.Type == unix.RTM_NEWROUTE && ofAddress:
+		return agent.Hint{}
+	}
+	dst, ok := attribute(m.Data[unix.SizeofRtMsg:], unix.RTA_DST)
+	addr, valid := netip.AddrFromSlice(dst)
+	if !ok || !valid || msg.Type == unix.RTN_BROADCAST {
+		return agent.Hint{} // goes with an address, which is announced
+	}
+	return agent.Hint{Addrs: []netip.Addr{addr}}
+}
+
+// attribute returns the value of the first attribute of a kind.
+func attribute(attrs []byte, kind uint16) ([]byte, bool) {
+	parsed, err := nl.ParseRouteAttr(attrs)
+	if err != nil {
+		return nil, false
+	}
+	i := slices.IndexFunc(parsed, func(a syscall.NetlinkRouteAttr) bool { return a.Attr.Type&^unix.NLA_F_NESTED == kind })
+	if i < 0 {
+		return nil, false
+	}
+	return parsed[i].Value, true
+}
