@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,38 +16,17 @@ import (
 	"rsagent/sysctl"
 )
 
-// families are the forms that the ID of a finding can have. They are part of
-// the interface: a new one has to be written here and in the man page.
-func families() map[string]*regexp.Regexp {
-	out := map[string]*regexp.Regexp{}
-	for family, form := range map[string]string{
-		"module":  `^module/ipip$`,
-		"link":    `^link/[^/]+$`,
-		"up":      `^link/[^/]+/up$`,
-		"addr":    `^addr/[^/]+/[0-9.]+(/[0-9]+)?$`,
-		"sysctl":  `^sysctl/net\.ipv4\.conf\.\S+\.(arp_ignore|arp_announce|rp_filter)$`,
-		"route":   `^route/[0-9.]+$`,
-		"gateway": `^gateway$`,
-		"senders": `^senders$`,
-		"source":  `^source/[0-9.]+$`,
-		"shadow":  `^shadow/[^/]+$`,
-		"kernel":  `^kernel$`,
-	} {
-		out[family] = regexp.MustCompile(form)
-	}
-	return out
-}
-
 // An audit checks findings for what must hold for all of them.
 type audit struct {
-	families map[string]*regexp.Regexp
-	seen     map[string]bool
+	forms []agent.IDForm
+	seen  map[string]map[agent.Severity]bool // by form
 }
 
-func newAudit() audit { return audit{families: families(), seen: map[string]bool{}} }
+func newAudit() audit { return audit{agent.IDForms(), map[string]map[agent.Severity]bool{}} }
 
 // Law 10: Diff and Plan answer to everything, always the same; an ID stands
-// for one thing, and every ID is of a known family.
+// for one thing, and every ID has one of the listed forms, with a severity that
+// is listed for it.
 func TestDiffIsTotal(t *testing.T) {
 	audit := newAudit()
 	for seed := range uint64(4000) {
@@ -63,9 +43,12 @@ func TestDiffIsTotal(t *testing.T) {
 			t.Fatalf("seed %d: want %+v, got %+v", seed, want, got)
 		}
 	}
-	for family := range audit.families {
-		if !audit.seen[family] && family != "kernel" { // said by Look, which has no reading
-			t.Errorf("no finding of the family %s in the whole test", family)
+	elsewhere := regexp.MustCompile("^(service|probe|kernel|config)") // not said by Diff
+	for _, form := range audit.forms {
+		for _, s := range form.Severities {
+			if !audit.seen[form.Form][s] && !elsewhere.MatchString(form.Form) {
+				t.Errorf("%s is never %s in the whole test", form.Form, s)
+			}
 		}
 	}
 }
@@ -81,15 +64,7 @@ func (a audit) check(t *testing.T, findings []agent.Finding) {
 	t.Helper()
 	ids := map[string]agent.Finding{}
 	for _, f := range findings {
-		known := false
-		for family, form := range a.families {
-			if form.MatchString(f.ID) {
-				known, a.seen[family] = true, true
-			}
-		}
-		if !known {
-			t.Errorf("%s is of no known family", f.ID)
-		}
+		a.form(t, f)
 		if other, ok := ids[f.ID]; ok && (f.Severity != agent.OK || other.Severity != agent.OK) {
 			t.Errorf("two findings with one ID:\n%+v\n%+v", other, f)
 		}
@@ -97,6 +72,28 @@ func (a audit) check(t *testing.T, findings []agent.Finding) {
 		if f.Severity != agent.OK && (f.Why == "" && f.Row != nil || f.Want == f.Got) {
 			t.Errorf("a finding that explains nothing: %+v", f)
 		}
+	}
+}
+
+// form holds a finding to the list of forms.
+func (a audit) form(t *testing.T, f agent.Finding) {
+	t.Helper()
+	var matches []string
+	for _, form := range a.forms {
+		if !form.Match(f.ID) {
+			continue
+		}
+		matches = append(matches, form.Form)
+		if f.Severity != agent.OK && !slices.Contains(form.Severities, f.Severity) {
+			t.Errorf("%s is %s, which is not listed for %s", f.ID, f.Severity, form.Form)
+		}
+		if a.seen[form.Form] == nil {
+			a.seen[form.Form] = map[agent.Severity]bool{}
+		}
+		a.seen[form.Form][f.Severity] = true
+	}
+	if len(matches) != 1 {
+		t.Errorf("%s has %d of the listed forms, want one: %v", f.ID, len(matches), matches)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -314,6 +315,30 @@ func fullHealth() *Health {
 	}
 	h.Probes(outcomes(Passed, Failed))
 	return h
+}
+
+// What services and probes say has IDs of the forms that are listed.
+func TestIDsHaveForms(t *testing.T) {
+	t.Parallel()
+	h := fullHealth()
+	seen := map[string]bool{}
+	untold := map[netip.Addr]ProbeResult{vipA: {Outcome: CouldNotTell, Detail: "no device"}}
+	for _, probed := range []map[netip.Addr]ProbeResult{outcomes(Passed, Failed), untold} {
+		h.Probes(probed)
+		for _, f := range h.Snapshot().findings() {
+			i := slices.IndexFunc(agent.IDForms(), func(form agent.IDForm) bool {
+				return form.Match(f.ID) && slices.Contains(form.Severities, f.Severity)
+			})
+			if i < 0 {
+				t.Errorf("%s (%s) has none of the listed forms", f.ID, f.Severity)
+				continue
+			}
+			seen[agent.IDForms()[i].Form] = true
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("want a service and both kinds of probe: %v", seen)
+	}
 }
 
 func TestMetrics(t *testing.T) {
