@@ -33,7 +33,7 @@ is loaded. It needs no privilege.`,
 			return a.print(output, report, cfg.Desired)
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text, json or nagios")
+	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text, json or nagios")
 	return c
 }
 

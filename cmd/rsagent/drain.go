@@ -33,9 +33,9 @@ it works without the daemon and survives restarts and reboots.`,
 		},
 	}
 	f := c.Flags()
-	f.DurationVar(&limit, "for", 0, "end by itself after this time, such as 15m (default: until undrain)")
-	f.StringVar(&reason, "reason", "", "why, for those who wonder")
-	f.DurationVar(&wait, "wait", 0, "return when no connection to a VIP is left, or after this time with exit code 1")
+	f.DurationVar(&limit, "for", 0, "end by itself after this `TIME`, such as 15m (default: until undrain)")
+	f.StringVar(&reason, "reason", "", "why, for those who wonder: one line of `TEXT`")
+	f.DurationVar(&wait, "wait", 0, "return when no connection to a VIP is left, or after this `TIME` with exit code 1")
 	return c
 }
 

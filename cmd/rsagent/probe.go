@@ -51,10 +51,10 @@ over the real network, and catch the answer, which comes directly from the VIP.`
 		},
 	}
 	flags := c.Flags()
-	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	flags.StringVarP(&f.output, "output", "o", "text", "`FORMAT`: text or json")
 	flags.BoolVar(&f.fromDirector, "from-director", false, "probe another host, a real server, over the network")
-	flags.StringVar(&f.rip, "rip", "", "with --from-director: the real server's own address")
-	flags.Uint16Var(&f.port, "port", 0, "with --from-director: the TCP port of the service (default: ICMP echo)")
+	flags.StringVar(&f.rip, "rip", "", "with --from-director: the real server's own `ADDRESS`")
+	flags.Uint16Var(&f.port, "port", 0, "with --from-director: the TCP `PORT` of the service (default: ICMP echo)")
 	flags.BoolVar(&f.mtu, "mtu", false, "with --from-director: find the largest packet that gets through the tunnel")
 	return c
 }

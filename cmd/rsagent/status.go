@@ -34,8 +34,8 @@ or not and why, VIPs, services, probe, drain, and what drifted last.`,
 			return a.status(c, url+"/status", output)
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	c.Flags().StringVar(&url, "url", "", "of another host's daemon, such as http://172.25.84.2:9811")
+	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json")
+	c.Flags().StringVar(&url, "url", "", "`URL` of another host's daemon, such as http://172.25.84.2:9811")
 	return c
 }
 
