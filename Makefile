@@ -28,11 +28,13 @@ test: deps build unit lint browser launcher lab matrix ## everything, on three k
 unit: ## what needs no kernel of its own, with the race detector
 	CGO_ENABLED=1 go test -race ./...
 
-lint: ## gofmt, vet, staticcheck, tidy
+lint: ## gofmt, vet, staticcheck, tidy, man pages
 	@test -z "$$(gofmt -l agent cmd sysctl)" || { gofmt -l agent cmd sysctl; echo 'gofmt: the files above'; exit 1; }
 	go vet ./... && go vet -tags lab ./...
 	$(STATICCHECK) -checks all ./... && $(STATICCHECK) -checks all -tags lab ./...
 	go mod tidy -diff
+	@warned="$$(for page in packaging/man/*; do man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null || echo $$page: man failed; done)"; \
+	test -z "$$warned" || { echo "$$warned"; exit 1; }
 
 browser: ## the status page in Chromium
 	go vet -tags browser ./health/page && go test -tags browser -count=1 -run Browser ./health/page
@@ -57,7 +59,7 @@ bench: deps build ## VIPs into place, against ip -batch on the same kernel in th
 
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
-        sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps
+        sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db
 
 deps: # installs what is missing when root, else says what is missing
 	@missing=""; PATH=$$PATH:/usr/sbin:/sbin; \
