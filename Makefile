@@ -10,7 +10,7 @@ GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 SHELL        = /bin/bash -o pipefail
 
 .NOTPARALLEL:
-.PHONY: help build demo test unit lint browser launcher lab matrix truth bench deps clean
+.PHONY: help build demo test unit lint rules browser launcher lab matrix truth bench deps clean
 
 help: ## this text
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,7 +23,7 @@ build: ## bin/rsagent and bin/rslab, static
 demo: deps build ## the classic scene on a real kernel, in a minute
 	@bin/rslab demo
 
-test: deps build unit lint browser launcher lab matrix ## everything, on three kernels
+test: deps build unit lint rules browser launcher lab matrix ## everything, on three kernels
 
 unit: ## what needs no kernel of its own, with the race detector
 	CGO_ENABLED=1 go test -race ./...
@@ -35,6 +35,10 @@ lint: ## gofmt, vet, staticcheck, tidy, man pages
 	go mod tidy -diff
 	@warned="$$(for page in packaging/man/*; do man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null || echo $$page: man failed; done)"; \
 	test -z "$$warned" || { echo "$$warned"; exit 1; }
+
+rules: ## alert rules, the dashboard and /metrics, as promtool sees them
+	cd packaging/prometheus && promtool check rules rules.yml alerts.yml && promtool test rules rules_test.yml alerts_test.yml
+	go vet -tags promtool ./health && go test -tags promtool -count=1 -run Promtool ./health
 
 browser: ## the status page in Chromium
 	go vet -tags browser ./health/page && go test -tags browser -count=1 -run Browser ./health/page
@@ -59,7 +63,7 @@ bench: deps build ## VIPs into place, against ip -batch on the same kernel in th
 
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
-        sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db
+        sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db promtool=prometheus
 
 deps: # installs what is missing when root, else says what is missing
 	@missing=""; PATH=$$PATH:/usr/sbin:/sbin; \
