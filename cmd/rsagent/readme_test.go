@@ -9,10 +9,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"rsagent/agent"
 	"rsagent/agent/config"
 )
 
-// TestReadmeIsComplete holds the README to every command, flag and config key.
+// TestReadmeIsComplete holds the README to every command, flag, config key
+// and family of IDs.
 func TestReadmeIsComplete(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../../README.md")
@@ -35,6 +37,11 @@ func TestReadmeIsComplete(t *testing.T) {
 		}
 	}
 	walk((&app{}).command())
+	for _, form := range agent.IDForms() {
+		if family, _, _ := strings.Cut(form.Form, "/"); !regexp.MustCompile("(?m)^\\| .*`" + family + "[`/]").MatchString(readme) {
+			t.Errorf("no word about the findings %s", form.Form)
+		}
+	}
 	for _, m := range regexp.MustCompile(`(?m)^(\w+):`).FindAllStringSubmatch(string(config.Example()), -1) {
 		if !strings.Contains(readme, "`"+m[1]) {
 			t.Errorf("no word about the config key %s", m[1])
