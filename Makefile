@@ -72,7 +72,8 @@ deps: # installs what is missing when root, else says what is missing
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ]; then echo "missing:$$missing. Install: sudo apt-get install$$missing"; exit 1; fi; \
 	echo "installing$$missing"; \
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && \
+	case "$$missing" in *' prometheus'*) ! test -d /run/systemd/system || systemctl disable -q --now prometheus;; esac # promtool alone was wanted
 
 clean: ## removes bin/
 	rm -rf bin
