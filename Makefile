@@ -2,15 +2,23 @@
 export CGO_ENABLED ?= 0
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK  = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM         = go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 LAB          = bin/rslab exec --timeout 10m --
 LAB_PACKAGES = ./agent/lab ./agent/kernel ./agent/director ./health/probe ./cmd/rsagent
 KERNELS      = 5.10 6.1 6.12
 GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
+# The packages carry the time of the last commit, and the address of those who make them.
+ARCHES       = amd64 arm64
+MAINTAINER  ?= rsagent maintainers <rsagent@example.org>
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+PACKAGE_VERSION   ?= $(shell packaging/version.sh '$(VERSION)')
+PACKAGE_ENV  = NFPM='$(NFPM)' VERSION='$(VERSION)' PACKAGE_VERSION='$(PACKAGE_VERSION)' MAINTAINER='$(MAINTAINER)' SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH)
+
 SHELL        = /bin/bash -o pipefail
 
 .NOTPARALLEL:
-.PHONY: help build demo test unit lint rules browser launcher lab matrix truth bench deps clean
+.PHONY: help build demo test unit lint rules browser launcher lab matrix truth bench packages package-lint deps clean
 
 help: ## this text
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -64,6 +72,11 @@ bench: deps build ## VIPs into place, against ip -batch on the same kernel in th
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
         sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db promtool=prometheus
+
+packages: build ## bin/packages: deb and rpm for amd64 and arm64, built twice and compared
+	@for a in $(ARCHES); do for n in 1 2; do $(PACKAGE_ENV) ARCH=$$a packaging/package.sh bin/stage/$$n bin/stage/$$n/packages || exit 1; done; done
+	@diff -r bin/stage/1/packages bin/stage/2/packages || { echo 'not reproducible: the packages above'; exit 1; }
+	@rm -rf bin/packages && cp -r bin/stage/1/packages bin/packages && ls bin/packages
 
 deps: # installs what is missing when root, else says what is missing
 	@missing=""; PATH=$$PATH:/usr/sbin:/sbin; \
