@@ -23,10 +23,14 @@ const (
 	exitUnknown
 )
 
+// exitConfig is what the daemon ends with when its config is refused (EX_CONFIG
+// in sysexits.h): starting it again would be in vain, and the unit says so.
+const exitConfig = 78
+
 // app is one invocation.
 type app struct {
 	stdout, stderr *os.File
-	exit           int // of a command that did its work
+	exit           int // of a command that did its work, or of an error that is not exitUnknown
 
 	configPath string
 	vips       []string

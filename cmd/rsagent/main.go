@@ -28,7 +28,7 @@ func execute(ctx context.Context, args []string, stdout, stderr *os.File) int {
 			err = hinted(err, suggestions(root, args)...)
 		}
 		a.complain(err)
-		return exitUnknown
+		return max(a.exit, exitUnknown)
 	}
 	return a.exit
 }

@@ -49,6 +49,7 @@ func (a *app) run(c *cobra.Command) error {
 	defer signal.Stop(hup)
 	cfg, err := a.load(c)
 	if err != nil {
+		a.exit = exitConfig
 		return err
 	}
 	k, err := kernel.New(kernel.Settle(udevWait))
@@ -71,7 +72,7 @@ func (a *app) run(c *cobra.Command) error {
 	defer d.probing.end()
 	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
 	loop := agent.Loop{Kernel: k, Store: a.store(true), Report: d.report}
-	loop.Run(c.Context(), order(cfg), d.reloads(hup))
+	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(hup))
 	d.notify.stopping()
 	d.log.Info("stopped; the VIPs stay in place")
 	return nil
@@ -151,18 +152,21 @@ func (d *daemon) reloads(hup <-chan os.Signal) <-chan agent.Order {
 				return
 			case <-hup:
 			}
+			d.notify.reloading()
 			cfg, err := d.app.load(d.command)
 			if err == nil {
 				err = d.admit(cfg)
 			}
 			if err != nil {
 				d.log.WithError(err).Error("config refused, the last good one goes on")
+				d.notify.reloaded()
 				continue
 			}
 			d.front.health.Reload(healthConfig(cfg, d.app.stateDir))
 			d.probing.follow(cfg)
 			d.log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
-			send(ctx, out, order(cfg))
+			send(ctx, out, d.notify.pace(order(cfg)))
+			d.notify.reloaded()
 		}
 	}()
 	return out
