@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+
+	"rsagent/agent/statedir"
 )
 
 // DrainFile is the name of the drain's file in the state directory.
@@ -28,11 +30,11 @@ func WriteDrain(dir string, d Drain) error {
 	if err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := statedir.Make(dir); err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
-	return locked(dir, func(d *os.File) error {
-		return replace(filepath.Join(dir, DrainFile), append(b, '\n'), d)
+	return locked(dir, func(*os.File) error {
+		return statedir.Replace(dir, DrainFile, append(b, '\n'))
 	})
 }
 
@@ -168,24 +170,4 @@ func remove(dir string, d *os.File) error {
 		return err
 	}
 	return d.Sync()
-}
-
-func replace(path string, content []byte, dir *os.File) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), DrainFile+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return dir.Sync()
 }

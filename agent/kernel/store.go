@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rsagent/agent"
+	"rsagent/agent/statedir"
 )
 
 // storeVersion is the version of the file's format.
@@ -98,10 +99,10 @@ func (s FileStore) Save(base agent.Baseline) error {
 	if err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+	if err := statedir.Make(s.Dir); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	if err := writeFile(s.path(), append(b, '\n')); err != nil {
+	if err := statedir.Replace(s.Dir, filepath.Base(s.path()), append(b, '\n')); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil
@@ -113,33 +114,6 @@ func (s FileStore) Remove() error {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil
-}
-
-// writeFile writes a file so that a reader, or a crash, sees either the old
-// content or the new.
-func writeFile(path string, content []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // holdLimit is how long Hold waits for another process.
@@ -168,10 +142,10 @@ var ErrLocked = errors.New("locked")
 func Lock(dir string) (release func(), err error) { return flock(dir, "lock") }
 
 func flock(dir, name string) (release func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := statedir.Make(dir); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := statedir.Open(dir, name)
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}

@@ -1,0 +1,92 @@
+// Package statedir keeps files in the state directory, which the daemon, that
+// is not root, shares with commands that root runs. What either makes belongs
+// to the directory's owner, so that the other can go on with it; and root
+// follows no link there, since it does not trust that owner with more than the
+// directory.
+package statedir
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Make makes the directory if need be, readable by everyone.
+func Make(dir string) error { return os.MkdirAll(dir, 0o755) }
+
+// Replace writes a file so that a reader, or a crash, sees either the old
+// content or the new. When it returns the new is durable. Everyone may read it,
+// whatever the umask.
+func Replace(dir, name string, content []byte) (err error) {
+	f, err := os.CreateTemp(dir, name+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(content)
+	if err = errors.Join(err, own(f, dir), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
+		return err
+	}
+	return Sync(dir)
+}
+
+// Open opens a file to read, write and lock, and makes it if need be.
+func Open(dir, name string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := own(f, dir); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Sync makes what was done to the directory durable.
+func Sync(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// own gives a file to the directory's owner, which only root can, and only
+// root has to.
+func own(f *os.File, dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	want, err := owner(os.Stat(dir))
+	if err != nil {
+		return err
+	}
+	got, err := owner(f.Stat())
+	if err != nil || got == want {
+		return err
+	}
+	return f.Chown(want.uid, want.gid)
+}
+
+type ids struct{ uid, gid int }
+
+func owner(info os.FileInfo, err error) (ids, error) {
+	if err != nil {
+		return ids{}, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ids{}, fmt.Errorf("%s: no owner known", info.Name())
+	}
+	return ids{int(st.Uid), int(st.Gid)}, nil
+}
