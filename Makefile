@@ -74,6 +74,7 @@ NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables
         sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db promtool=prometheus
 
 packages: build ## bin/packages: deb and rpm for amd64 and arm64, built twice and compared
+	@rm -rf bin/stage
 	@for a in $(ARCHES); do for n in 1 2; do $(PACKAGE_ENV) ARCH=$$a packaging/package.sh bin/stage/$$n bin/stage/$$n/packages || exit 1; done; done
 	@diff -r bin/stage/1/packages bin/stage/2/packages || { echo 'not reproducible: the packages above'; exit 1; }
 	@rm -rf bin/packages && cp -r bin/stage/1/packages bin/packages && ls bin/packages

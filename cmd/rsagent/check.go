@@ -47,6 +47,10 @@ func (a *app) look(c *cobra.Command) (agent.Report, config.Config, error) {
 		return agent.Report{}, cfg, err
 	}
 	defer k.Close()
+	if _, err := a.store(false).Load(); err != nil {
+		// No reason not to look, but one to say so.
+		a.complain(fmt.Errorf("which settings are ours cannot be told: %w", err))
+	}
 	report, got := agent.Look(c.Context(), k, a.store(false), cfg.Desired)
 	return report, cfg, conflict(cfg.Desired, got)
 }
