@@ -11,6 +11,7 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 
 cp -r packaging/. "$dir"
+gzip -9n "$dir"/man/*
 
 GOARCH=$arch CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o "$dir/rsagent" ./cmd/rsagent
 
