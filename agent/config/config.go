@@ -26,7 +26,11 @@ type Config struct {
 	// Interval is the time between two looks at what the kernel does not
 	// announce.
 	Interval time.Duration
-	Probe    Probe
+	// WatchConfig is true if a changed file is to be read again by itself.
+	WatchConfig bool
+	// AllowEmpty is true if there may be no VIP at all.
+	AllowEmpty bool
+	Probe      Probe
 	// Persist is true if /run/sysctl.d is to be kept in step.
 	Persist bool
 	Health  Health

@@ -218,7 +218,7 @@ func TestLoad(t *testing.T) {
 	path := filepath.Join(dir, "rsagent.yaml")
 	for _, test := range []struct{ file, want string }{
 		{"vips: [172.25.84.100]\n", "<nil>"},
-		{"vips: []\n", path + ":1:7: vips: an empty list: want at least one VIP"},
+		{"vips: []\n", path + ":1:7: vips: an empty list: want at least one VIP, or allow_empty: true"},
 		{"vips: [172.25.84.100]\n" + strings.Repeat("#\n", MaxSize/2),
 			path + ":1:1: the file is larger than 1 MiB, the most that is accepted"},
 	} {

@@ -42,7 +42,7 @@ func (p *parser) readVIPs(n *yaml.Node, c *Config) {
 		}
 	})
 	if ok && count == 0 {
-		p.add(follow(n), "vips", "an empty list: want at least one VIP")
+		p.empty = follow(n)
 	}
 }
 

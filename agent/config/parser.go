@@ -21,6 +21,7 @@ type parser struct {
 	visits    int
 	vips      map[netip.Addr]place
 	directors map[netip.Addr]place
+	empty     *yaml.Node // the list of VIPs, if it is empty
 }
 
 // A place is where something was first seen.
@@ -70,6 +71,9 @@ func (p *parser) config(top *yaml.Node, c *Config) {
 	})
 	if seen.lacks("vips") {
 		p.add(top, "vips", "missing: want at least one VIP")
+	}
+	if p.empty != nil && !c.AllowEmpty {
+		p.add(p.empty, "vips", "an empty list: want at least one VIP, or allow_empty: true")
 	}
 	for addr, vip := range p.vips {
 		if d, ok := p.directors[addr]; ok {

@@ -46,6 +46,27 @@ var settings = []setting{
 		read:  func(c *Config, v value) string { return v.either(&c.Desired.RemoveStrays, "report", "remove") },
 		show:  func(c Config) string { return pick(c.Desired.RemoveStrays, "report", "remove") },
 	}, {
+		name:  "policy.tunnel",
+		want:  "enforce or report",
+		about: "With mode: enforce, whether to repair the module and the device, or only to report them.",
+		read:  func(c *Config, v value) string { return v.either(&c.Desired.Policy.ReportTunnel, "enforce", "report") },
+		show:  func(c Config) string { return pick(c.Desired.Policy.ReportTunnel, "enforce", "report") },
+	}, {
+		name: "policy.sysctl",
+		want: "enforce or report",
+		about: "The same for settings. While an ARP setting is wrong and only reported, no VIP is added: it\n" +
+			"would be taken from the director.",
+		read: func(c *Config, v value) string { return v.either(&c.Desired.Policy.ReportSysctl, "enforce", "report") },
+		show: func(c Config) string { return pick(c.Desired.Policy.ReportSysctl, "enforce", "report") },
+	}, {
+		name:  "policy.addresses",
+		want:  "enforce or report",
+		about: "The same for addresses.",
+		read: func(c *Config, v value) string {
+			return v.either(&c.Desired.Policy.ReportAddresses, "enforce", "report")
+		},
+		show: func(c Config) string { return pick(c.Desired.Policy.ReportAddresses, "enforce", "report") },
+	}, {
 		name: "mss",
 		want: "auto, off, or a number from 536 to 65495",
 		about: "The largest TCP segment that clients may send to a VIP, so that it fits into the tunnel:\n" +
@@ -62,6 +83,20 @@ var settings = []setting{
 		},
 		show: func(c Config) string { return short(c.Interval) },
 	}, {
+		name: "watch_config",
+		want: "true or false",
+		about: "Whether a config file that has changed is read again by itself, within two seconds. Without, it\n" +
+			"takes systemctl reload, or SIGHUP. This key itself changes only with a restart.",
+		read: func(c *Config, v value) string { return v.boolean(&c.WatchConfig) },
+		show: func(c Config) string { return strconv.FormatBool(c.WatchConfig) },
+	}, {
+		name: "allow_empty",
+		want: "true or false",
+		about: "Whether vips may be empty, which takes this real server out of service for good. Without, an\n" +
+			"empty list is an error, since it is one as a rule.",
+		read: func(c *Config, v value) string { return v.boolean(&c.AllowEmpty) },
+		show: func(c Config) string { return strconv.FormatBool(c.AllowEmpty) },
+	}, {
 		name:  "probe.interval",
 		want:  "0 for off, or a duration from 1s to 1h, such as 5s",
 		about: "How often to prove the data path with a real encapsulated packet.",
@@ -71,7 +106,7 @@ var settings = []setting{
 		name:  "persist",
 		want:  "true or false",
 		about: "Whether to keep /run/sysctl.d in step, so that a replay of sysctl.d does not undo us.",
-		read:  readPersist,
+		read:  func(c *Config, v value) string { return v.boolean(&c.Persist) },
 		show:  func(c Config) string { return strconv.FormatBool(c.Persist) },
 	}, {
 		name:  "health.listen",
@@ -141,14 +176,6 @@ func readProbe(c *Config, v value) (wrong string) {
 	}
 	c.Probe.Interval, wrong = v.duration(time.Second, time.Hour)
 	return wrong
-}
-
-func readPersist(c *Config, v value) string {
-	if v.tag != "!!bool" {
-		return "is not accepted"
-	}
-	c.Persist = strings.EqualFold(v.text, "true")
-	return ""
 }
 
 func showListen(address string) string {

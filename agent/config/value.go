@@ -70,6 +70,15 @@ func (v value) either(second *bool, a, b string) string {
 	return wrong
 }
 
+// boolean stores v if it is true or false.
+func (v value) boolean(into *bool) string {
+	if v.tag != "!!bool" {
+		return "is not accepted"
+	}
+	*into = strings.EqualFold(v.text, "true")
+	return ""
+}
+
 // number returns v if it is a decimal number from low to high. Other notations
 // are refused, since readers disagree on what 010 is.
 func (v value) number(low, high int) (int, string) {

@@ -37,6 +37,10 @@ func (c Config) writeVIPs(b *strings.Builder) {
 	for _, s := range c.Services {
 		services[s.VIP] = append(services[s.VIP], s)
 	}
+	if len(c.Desired.VIPs) == 0 {
+		b.WriteString("vips: []\n")
+		return
+	}
 	b.WriteString("vips:\n")
 	for _, vip := range c.Desired.VIPs {
 		if len(services[vip]) == 0 {

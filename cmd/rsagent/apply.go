@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,9 +50,14 @@ func (a *app) dryRun(c *cobra.Command) error {
 
 func (a *app) printPlan(report agent.Report, cfg config.Config) error {
 	t := newText(a.stdout)
-	switch n := len(report.Plan); {
+	plan, left := report.Plan, report.Would
+	if cfg.Desired.ObserveOnly {
+		plan, left = left, nil
+	}
+	switch n := len(plan); {
 	case n > 0:
-		t.printf("# %s: %s, in this order\n%s", node(), plural(n, "command"), agent.Script(report.Plan))
+		t.printf("# %s: %s, in this order\n%s", node(), plural(n, "command"), agent.Script(plan))
+	case len(left) > 0:
 	case report.State() == agent.OK:
 		t.printf("# %s: in order, nothing to do\n", node())
 	default:
@@ -59,6 +65,12 @@ func (a *app) printPlan(report agent.Report, cfg config.Config) error {
 	}
 	if cfg.Desired.ObserveOnly {
 		t.printf("# mode is observe: rsagent changes nothing\n")
+	}
+	if len(left) > 0 {
+		t.printf("# %s: %s that policy leaves to you, or that would be unsafe without\n", node(), plural(len(left), "command"))
+		for line := range strings.Lines(agent.Script(left)) {
+			t.printf("# %s", line)
+		}
 	}
 	return t.flush()
 }
@@ -110,6 +122,7 @@ func (a *app) printApplied(report agent.Report, want agent.Desired) error {
 		t.steps(report.Done)
 	}
 	t.explain(report.After)
+	t.left(report, want)
 	if err := t.flush(); err != nil {
 		return err
 	}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -44,9 +41,8 @@ type daemon struct {
 }
 
 func (a *app) run(c *cobra.Command) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP) // from the start: unheard, it kills
-	defer signal.Stop(hup)
+	hup, deaf := heardHUP()
+	defer deaf()
 	cfg, err := a.load(c)
 	if err != nil {
 		a.exit = exitConfig
@@ -72,7 +68,7 @@ func (a *app) run(c *cobra.Command) error {
 	defer d.probing.end()
 	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
 	loop := agent.Loop{Kernel: k, Store: a.store(true), Report: d.report}
-	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(hup))
+	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(asks(c.Context(), hup, cfg, a.configPath)))
 	d.notify.stopping()
 	d.log.Info("stopped; the VIPs stay in place")
 	return nil
@@ -138,38 +134,6 @@ func (d *daemon) report(r agent.Report, err error) {
 		d.log.WithError(err).Error("cannot repair")
 	}
 	d.failed = err.Error()
-}
-
-// reloads reads the config again on every SIGHUP. A bad config is reported
-// with all its errors and changes nothing.
-func (d *daemon) reloads(hup <-chan os.Signal) <-chan agent.Order {
-	ctx := d.command.Context()
-	out := make(chan agent.Order)
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hup:
-			}
-			d.notify.reloading()
-			cfg, err := d.app.load(d.command)
-			if err == nil {
-				err = d.admit(cfg)
-			}
-			if err != nil {
-				d.log.WithError(err).Error("config refused, the last good one goes on")
-				d.notify.reloaded()
-				continue
-			}
-			d.front.health.Reload(healthConfig(cfg, d.app.stateDir))
-			d.probing.follow(cfg)
-			d.log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
-			send(ctx, out, d.notify.pace(order(cfg)))
-			d.notify.reloaded()
-		}
-	}()
-	return out
 }
 
 func send[T any](ctx context.Context, ch chan<- T, v T) {

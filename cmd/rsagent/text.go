@@ -141,13 +141,20 @@ func (t *text) explain(findings []agent.Finding) {
 }
 
 func (t *text) footer(report agent.Report, want agent.Desired) {
-	n := len(report.Plan)
+	t.left(report, want)
+	if n := len(report.Plan); n > 0 {
+		t.printf("\nrsagent apply would run %s; see %s with rsagent apply --dry-run.\n", plural(n, "command"), map[bool]string{true: "it", false: "them"}[n == 1])
+	}
+}
+
+// left says what is only reported.
+func (t *text) left(report agent.Report, want agent.Desired) {
 	switch {
-	case n == 0:
+	case len(report.Would) == 0:
 	case want.ObserveOnly:
 		t.printf("\nmode is observe, so nothing is changed; rsagent apply --dry-run shows what would be.\n")
 	default:
-		t.printf("\nrsagent apply would run %s; see %s with rsagent apply --dry-run.\n", plural(n, "command"), map[bool]string{true: "it", false: "them"}[n == 1])
+		t.printf("\npolicy leaves %s to you; rsagent apply --dry-run shows what would be done.\n", plural(len(report.Would), "command"))
 	}
 }
 
