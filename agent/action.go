@@ -32,6 +32,7 @@ type Phase int
 const (
 	PhaseTunnel  Phase = iota // the device exists
 	PhaseSysctl               // ARP settings first, see sysctl.Names
+	PhasePersist              // what a replay of sysctl.d would set is the same
 	PhaseAddress              // VIPs appear
 	PhaseLinkUp               // the device is up
 	PhaseRemove               // what is ours or strayed disappears
@@ -82,6 +83,11 @@ type (
 		Key   sysctl.Key
 		Value int
 	}
+	// Persist writes the file PersistPath. Unpersist empties it, or removes it
+	// where it is ours to remove.
+	Persist struct{ Content string }
+	// Unpersist is the counterpart of Persist.
+	Unpersist struct{}
 	// DeleteTunnel removes a device that CreateTunnel made.
 	DeleteTunnel struct{ Device string }
 	// UnloadModule removes the ipip module.
@@ -91,10 +97,12 @@ type (
 func (LoadModule) Phase() Phase    { return PhaseTunnel }
 func (CreateTunnel) Phase() Phase  { return PhaseTunnel }
 func (SetSysctl) Phase() Phase     { return PhaseSysctl }
+func (Persist) Phase() Phase       { return PhasePersist }
 func (LinkUp) Phase() Phase        { return PhaseLinkUp }
 func (AddAddr) Phase() Phase       { return PhaseAddress }
 func (Relabel) Phase() Phase       { return PhaseAddress }
 func (DelAddr) Phase() Phase       { return PhaseRemove }
+func (Unpersist) Phase() Phase     { return PhaseRestore }
 func (RestoreSysctl) Phase() Phase { return PhaseRestore }
 func (LinkDown) Phase() Phase      { return PhaseDown }
 func (DeleteTunnel) Phase() Phase  { return PhaseUnload }
@@ -104,11 +112,15 @@ func (LoadModule) String() string      { return "modprobe ipip" }
 func (a CreateTunnel) String() string  { return "ip link add " + a.Device + " type ipip" }
 func (a SetSysctl) String() string     { return fmt.Sprintf("sysctl -w %s=%d", a.Key, a.Value) }
 func (a RestoreSysctl) String() string { return fmt.Sprintf("sysctl -w %s=%d", a.Key, a.Value) }
+func (Unpersist) String() string       { return "rm " + PersistPath }
 func (a LinkUp) String() string        { return "ip link set dev " + a.Device + " up" }
 func (a LinkDown) String() string      { return "ip link set dev " + a.Device + " down" }
 func (a DeleteTunnel) String() string  { return "ip link del dev " + a.Device }
 func (UnloadModule) String() string    { return "modprobe -r ipip" }
-func (a DelAddr) String() string       { return "ip addr del " + a.Prefix.String() + " dev " + a.Device }
+func (a Persist) String() string {
+	return "printf '%s\\n' " + strings.Join(settingsIn(a.Content), " ") + " | install -Dm644 /dev/stdin " + PersistPath
+}
+func (a DelAddr) String() string { return "ip addr del " + a.Prefix.String() + " dev " + a.Device }
 func (a Relabel) String() string {
 	return DelAddr{a.Device, a.Prefix}.String() + "; " + a.Add().String()
 }

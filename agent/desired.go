@@ -28,6 +28,7 @@ type Desired struct {
 	RPFilter     int  // 0 or 2, see sysctl.Profile
 	ObserveOnly  bool // report, change nothing
 	RemoveStrays bool // take VIPs off devices where they must not be
+	Persist      bool // keep PersistPath in step with what is enforced
 	Policy       Policy
 	// Focused is true if only some of the VIPs are asked about, see Focus.
 	Focused bool

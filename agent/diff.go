@@ -11,7 +11,7 @@ import (
 
 // Diff compares what is wanted with what was observed. All policy is here. It
 // is total and pure, and the order of its findings is fixed: tunnel, settings,
-// addresses, verdicts, surroundings, gaps. Findings that are in order are
+// addresses, verdicts, surroundings, replays, gaps. Findings that are in order are
 // included, so that a table can show them; [Drift] leaves them out. want must
 // be in normal form.
 //
@@ -27,6 +27,7 @@ func Diff(want Desired, got Observed) []Finding {
 	d.verdictFindings()
 	if !want.Focused {
 		d.surroundings()
+		d.persistFindings()
 	}
 	d.gaps()
 	if !want.Focused && d.hopeless() {

@@ -151,6 +151,9 @@ func TestBlacklistedModule(t *testing.T) {
 func TestPassCutShort(t *testing.T) {
 	for phase := agent.PhaseTunnel; phase <= agent.PhaseRemove; phase++ {
 		f, s := host(t), &agenttest.MemStore{}
+		f.Files(map[string]string{})
+		want := configs()["three loose"]
+		want.Persist = true
 		if phase == agent.PhaseRemove {
 			agenttest.Type(t, f, "ip addr add 10.2.2.2/32 dev tunl0 label tunl0:rs")
 		}
@@ -160,7 +163,7 @@ func TestPassCutShort(t *testing.T) {
 				cancel()
 			}
 		}, nil)
-		if _, err := agent.Pass(ctx, f, s, configs()["three loose"]); err != nil {
+		if _, err := agent.Pass(ctx, f, s, want); err != nil {
 			t.Fatal(err)
 		}
 		if ctx.Err() == nil {
@@ -173,7 +176,7 @@ func TestPassCutShort(t *testing.T) {
 			}
 		}
 		f.Hook(nil, nil)
-		if r := pass(t, f, s, configs()["three loose"]); !r.Converged() {
+		if r := pass(t, f, s, want); !r.Converged() {
 			t.Errorf("cancelled in phase %d, then left: %v", phase, r.Plan)
 		}
 	}

@@ -70,6 +70,14 @@ func IDForms() []IDForm {
 		"the config names no directors, so anyone may tunnel to this host",
 		whole(`senders`),
 	}, {
+		"persist/KEY", []Severity{Warning},
+		"a line of sysctl.d sets the key so that the next replay, or boot, breaks an effective value; it is named with file and line",
+		whole(`persist/net\.ipv4\.conf\.\S+\.(?:arp_ignore|arp_announce|rp_filter)`),
+	}, {
+		"persist/FILE.conf", []Severity{Warning},
+		"our own file under /run/sysctl.d is not in step with what is enforced, or another file of sysctl.d could not be read",
+		whole(`persist/[^/]+\.conf`),
+	}, {
 		"service/VIP:PORT[PATH]", []Severity{Critical},
 		"the service does not answer on the VIP",
 		whole(`service/` + patternVIP + `:[0-9]+(?:/\S*)?`),

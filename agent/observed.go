@@ -21,6 +21,10 @@ type Observed struct {
 	Gateways []Gateway  // of the default routes
 	Source   netip.Addr // chosen for our own traffic to the world; zero if there is no route
 	Gaps     []Gap      // what could not be read
+	// Replays is what the next replay of sysctl.d would set; Persisted is the
+	// file of ours among what it reads.
+	Replays   []Replay
+	Persisted Persisted
 	// Adopted holds the keys that are known to have been written on their
 	// present device. It is filled from the [Baseline], not by the kernel.
 	Adopted map[sysctl.Key]bool

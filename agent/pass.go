@@ -237,6 +237,8 @@ func withheld(phase Phase, failed map[Phase]bool) bool {
 	switch phase {
 	case PhaseSysctl:
 		return failed[PhaseTunnel]
+	case PhasePersist:
+		return failed[PhaseSysctl] // what is not so is not to be kept
 	case PhaseAddress, PhaseLinkUp:
 		return failed[PhaseTunnel] || failed[PhaseSysctl]
 	case PhaseRemove:

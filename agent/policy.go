@@ -27,6 +27,8 @@ func KindOf(a Action) Kind {
 		return KindSysctl
 	case AddAddr, DelAddr, Relabel:
 		return KindAddresses
+	case Persist, Unpersist:
+		return KindPersist
 	}
 	return KindTunnel
 }

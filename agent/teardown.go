@@ -11,7 +11,7 @@ import (
 
 // Teardown returns the actions that undo what was done, in the safe order:
 // every address that carries our label first, then the settings as they were
-// found, then the device down if it was down, then the module if it was not
+// found and what keeps them through a replay, then the device down if it was down, then the module if it was not
 // there. It names only what is not yet so: after it has been carried out it
 // is empty. What the baseline does not know is left alone.
 //
@@ -25,6 +25,9 @@ func Teardown(base Baseline, device string, got Observed, alone bool) []Action {
 	var plan []Action
 	plan = append(plan, removals(device, got)...)
 	plan = append(plan, reinstated(base, device, got)...)
+	if got.Persisted.Known && got.Persisted.Content != "" {
+		plan = append(plan, Unpersist{}) // or a replay would bring the settings back
+	}
 	plan = append(plan, restored(base, got)...)
 	if base.Link == nil || !found {
 		return plan

@@ -104,7 +104,7 @@ func random(seed uint64) (agent.Desired, agent.Observed) {
 	some := func() netip.Addr { return pool[r.IntN(len(pool))] }
 	maybe := func() netip.Addr { return append(vips("172.25.84.4"), netip.Addr{}, netip.Addr{}, some())[r.IntN(4)] }
 	want := agent.Desired{
-		VIPs: pool[r.IntN(3) : 3+r.IntN(2)], RPFilter: r.IntN(3), AnySender: r.IntN(2) == 0, RemoveStrays: r.IntN(2) == 0,
+		VIPs: pool[r.IntN(3) : 3+r.IntN(2)], RPFilter: r.IntN(3), AnySender: r.IntN(2) == 0, RemoveStrays: r.IntN(2) == 0, Persist: r.IntN(2) == 0,
 		Device: []string{"tunl0", "", "eth0"}[r.IntN(3)], Directors: vips("172.25.84.4", "10.0.0.1")[:r.IntN(3)],
 	}.Normal()
 	got := agent.Observed{
@@ -147,10 +147,27 @@ func random(seed uint64) (agent.Desired, agent.Observed) {
 			got.Verdicts[vip] = agent.Verdict{Local: r.IntN(2) == 0, OnLinkOnly: r.IntN(3) == 0, Text: "forwarded"}
 		}
 	}
+	got.Replays, got.Persisted.Beneath = randomReplays(r), randomReplays(r)
+	got.Persisted.Known, got.Persisted.Obstacle = r.IntN(2) == 0, []string{"", "closed"}[r.IntN(2)]
+	got.Persisted.Content = []string{"", "# x\n", "net.ipv4.conf.all.rp_filter=0\n"}[r.IntN(3)]
+	got.Persisted.Unread = []string{"/etc/sysctl.d/50-secret.conf"}[:r.IntN(2)]
 	for range r.IntN(3) {
 		got.Gateways = append(got.Gateways, agent.Gateway{Via: some(), Device: "eth0"})
 	}
 	return want, got
+}
+
+func randomReplays(r *rand.Rand) []agent.Replay {
+	var out []agent.Replay
+	for range r.IntN(6) {
+		out = append(out, agent.Replay{
+			Key:   sysctl.Key{Scope: []string{"all", "eth0", "tunl0", "wlan0"}[r.IntN(4)], Name: sysctl.Names[r.IntN(3)]},
+			Value: r.IntN(5) - 1, Glob: r.IntN(2) == 0,
+			File: []string{"/etc/sysctl.conf", agent.PersistPath}[r.IntN(2)], Line: r.IntN(9),
+			Reader: []string{"systemd-sysctl", "sysctl --system"}[r.IntN(2)],
+		})
+	}
+	return out
 }
 
 // Whatever a host can be brought into has IDs that are unique, too.

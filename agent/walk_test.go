@@ -50,6 +50,9 @@ func newWalker(t testing.TB, seed uint64) *walker {
 	w := &walker{TB: t, fake: host(t), store: &agenttest.MemStore{}, Walk: agenttest.Walk{
 		Rand: r, VIPs: []string{"172.25.84.100", "172.25.84.101", "172.25.84.102", "10.3.3.3"},
 	}}
+	if seed%2 == 0 {
+		w.fake.Files(hostile())
+	}
 	w.ask()
 	return w
 }
@@ -59,7 +62,7 @@ func (w *walker) ask() {
 	some := w.VIPs[w.Rand.IntN(len(w.VIPs)):]
 	w.want = agent.Desired{
 		VIPs: vips(some...), RPFilter: 2 * w.Rand.IntN(2), RemoveStrays: w.Rand.IntN(2) == 0,
-		AnySender: w.Rand.IntN(2) == 0, Directors: vips([]string{"172.25.84.4", "172.25.84.1"}[:w.Rand.IntN(3)]...),
+		AnySender: w.Rand.IntN(2) == 0, Persist: w.Rand.IntN(2) == 0, Directors: vips([]string{"172.25.84.4", "172.25.84.1"}[:w.Rand.IntN(3)]...),
 		Device: []string{"", "", "", "rstun0"}[w.Rand.IntN(4)],
 	}.Normal()
 	w.log = append(w.log, fmt.Sprintf("# %+v", w.want))
@@ -74,6 +77,9 @@ func (w *walker) tamper() {
 		return
 	}
 	script := w.Step()
+	if w.Rand.IntN(20) == 0 {
+		script = []string{"sysctl --system", "/lib/systemd/systemd-sysctl"}[w.Rand.IntN(2)]
+	}
 	if err := w.fake.Run(script); err != nil {
 		script += " # " + err.Error()
 	}

@@ -47,6 +47,8 @@ func (f *Fake) act(a agent.Action) error {
 			return err
 		}
 		return h.deleteDevice(a.Device)
+	case agent.Persist, agent.Unpersist:
+		return h.persist(a)
 	case agent.UnloadModule:
 		h.unload()
 		return nil

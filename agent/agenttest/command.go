@@ -11,6 +11,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/sysctl"
+	"rsagent/sysctl/replay"
 )
 
 // onlyInit is the setting that keeps fallback devices out of namespaces.
@@ -38,6 +39,12 @@ func (h *host) run(words []string) error {
 		return h.runRoute(words[2], o)
 	case strings.HasPrefix(verb, "sysctl -w ") && len(words) == 3:
 		return h.runSysctl(words[2])
+	case verb == "sysctl --system":
+		h.replay(replay.Procps)
+		return nil
+	case verb == "/lib/systemd/systemd-sysctl":
+		h.replay(replay.Systemd)
+		return nil
 	case verb == "modprobe ipip":
 		// An EEXIST of the module's own, because the device's name is taken, is
 		// "loaded already" to modprobe.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+	"testing/fstest"
 
 	"rsagent/agent"
 )
@@ -21,6 +22,8 @@ type host struct {
 	loaded  bool             // the ipip module
 	ban     string           // why it cannot be loaded; "" if it can
 	bare    bool             // no fallback device here (net.core.fb_tunnels_only_for_init_net)
+	files   fstest.MapFS     // sysctl.d; nil in a namespace that is not the host's
+	closed  string           // why the file of ours cannot be written
 	hint    func(agent.Hint) // called on what Linux announces over rtnetlink
 }
 

@@ -27,6 +27,7 @@ func (h *host) observe(want agent.Desired, hidden map[sysctl.Key]string) agent.O
 	}
 	h.read(&got, sysctl.All, h.all, hidden)
 	h.read(&got, sysctl.Default, h.initial, hidden)
+	h.readReplays(want, &got)
 	tunnel, found := got.Tunnel()
 	got.Module.Loaded = h.loaded
 	if !found {

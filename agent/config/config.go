@@ -31,10 +31,8 @@ type Config struct {
 	// AllowEmpty is true if there may be no VIP at all.
 	AllowEmpty bool
 	Probe      Probe
-	// Persist is true if /run/sysctl.d is to be kept in step.
-	Persist bool
-	Health  Health
-	Log     Log
+	Health     Health
+	Log        Log
 }
 
 // A Service is something that must answer on a VIP.
@@ -153,11 +151,10 @@ func FromVIPs(vips []string) (Config, error) {
 // not built.
 func standard(notBuilt map[string]string) Config {
 	c := Config{
-		Desired:  agent.Desired{Device: agent.DefaultDevice},
+		Desired:  agent.Desired{Device: agent.DefaultDevice, Persist: true},
 		MSS:      MSSAuto,
 		Interval: time.Second,
 		Probe:    Probe{Interval: 5 * time.Second},
-		Persist:  true,
 		Health:   Health{Listen: ":9811", Rise: 2, Fall: 1},
 		Log:      Log{Level: "info", Format: "text"},
 	}

@@ -75,6 +75,7 @@ func TestDefaults(t *testing.T) {
 			Device:    "tunl0",
 			VIPs:      []netip.Addr{netip.MustParseAddr("172.25.84.100")},
 			AnySender: true,
+			Persist:   true,
 		},
 		Interval: time.Second,
 		Probe:    Probe{Interval: 5 * time.Second},
@@ -155,7 +156,7 @@ func TestEverythingBuilt(t *testing.T) {
 	if diff := cmp.Diff(want, again, addrs); diff != "" {
 		t.Errorf("after a round trip (-want +got):\n%s", diff)
 	}
-	if got := standard(nil); got.MSS != MSSAuto || got.Probe.Interval != 5*time.Second || !got.Persist ||
+	if got := standard(nil); got.MSS != MSSAuto || got.Probe.Interval != 5*time.Second || !got.Desired.Persist ||
 		got.Health.Listen != ":9811" {
 		t.Errorf("defaults: got %+v", got)
 	}

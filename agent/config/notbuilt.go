@@ -7,8 +7,7 @@ import "fmt"
 // has that value. To switch an effect on, delete its row: default, checks, the
 // reference and the output then follow from the settings.
 var notBuilt = map[string]string{
-	"mss":     "off",
-	"persist": "false",
+	"mss": "off",
 }
 
 // keyServices stands for vips[…].services in notBuilt.

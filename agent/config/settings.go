@@ -106,8 +106,8 @@ var settings = []setting{
 		name:  "persist",
 		want:  "true or false",
 		about: "Whether to keep /run/sysctl.d in step, so that a replay of sysctl.d does not undo us.",
-		read:  func(c *Config, v value) string { return v.boolean(&c.Persist) },
-		show:  func(c Config) string { return strconv.FormatBool(c.Persist) },
+		read:  func(c *Config, v value) string { return v.boolean(&c.Desired.Persist) },
+		show:  func(c Config) string { return strconv.FormatBool(c.Desired.Persist) },
 	}, {
 		name:  "health.listen",
 		want:  `off, ":PORT" or "ADDRESS:PORT"`,

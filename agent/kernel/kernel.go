@@ -33,6 +33,7 @@ type Kernel struct {
 	conn   *conn // for what the library has no call for
 	tree   sysctl.Tree
 	settle time.Duration
+	replay *replays
 	box    *agent.Mailbox // of Watch; nil before
 	news   *news          // nil while nothing is heard
 	mirror mirror
@@ -66,7 +67,7 @@ func New(options ...Option) (*Kernel, error) {
 		handle.Close()
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	k := &Kernel{handle: handle, conn: conn}
+	k := &Kernel{handle: handle, conn: conn, replay: &replays{root: "/", known: hostNetwork()}}
 	for _, o := range options {
 		o(k)
 	}
@@ -108,6 +109,10 @@ func (k *Kernel) applyOne(ctx context.Context, a agent.Action) error {
 		return err
 	case agent.SetSysctl:
 		return k.tree.Write(a.Key, a.Value)
+	case agent.Persist:
+		return k.replay.write(a)
+	case agent.Unpersist:
+		return k.replay.clear(a)
 	case agent.RestoreSysctl:
 		return k.tree.Write(a.Key, a.Value)
 	case agent.LinkUp:

@@ -36,6 +36,7 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 			return got, k.judge(&got, want, tunnel)
 		}
 	}
+	k.replay.observe(want, &got)
 	k.mirror.begin()
 	var err error
 	if got.Addrs, err = k.addrs(); err != nil {

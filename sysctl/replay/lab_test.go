@@ -47,7 +47,8 @@ func TestAgainstTheRealThing(t *testing.T) {
 
 func compare(t *testing.T, i int, files map[string]string, s Snapshot, r Reader, command string, scopes []string) {
 	t.Helper()
-	var want, reset, read strings.Builder
+	var want, keys, got []string
+	var reset, read strings.Builder
 	for _, scope := range scopes {
 		for _, name := range sysctl.Names {
 			k := sysctl.Key{Scope: scope, Name: name}
@@ -55,17 +56,21 @@ func compare(t *testing.T, i int, files map[string]string, s Snapshot, r Reader,
 			if !ok {
 				set.Value = untouched
 			}
-			fmt.Fprintf(&want, "%s %d\n", k, set.Value)
+			want = append(want, fmt.Sprintf("%s %d", k, set.Value))
+			keys = append(keys, k.String())
 			fmt.Fprintf(&reset, "echo %d >/proc/sys/%s\n", untouched, file(k))
-			fmt.Fprintf(&read, "read v </proc/sys/%s; echo %s $v\n", file(k), k)
+			fmt.Fprintf(&read, " /proc/sys/%s", file(k))
 		}
 	}
-	script := reset.String() + command + " >/dev/null 2>&1\n" + read.String()
+	script := reset.String() + command + " >/dev/null 2>&1\ncat" + read.String()
 	out, err := exec.Command("ip", "netns", "exec", namespace, "sh", "-c", script).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if diff := cmp.Diff(strings.Split(want.String(), "\n"), strings.Split(string(out), "\n")); diff != "" {
+	for i, value := range strings.Fields(string(out)) {
+		got = append(got, keys[i]+" "+value)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("arrangement %d, %s (-want +got):\n%s\n%q", i, command, diff, files)
 	}
 }
@@ -82,9 +87,8 @@ func arrange(t *testing.T, files map[string]string) {
 	t.Helper()
 	for _, dir := range Dirs() {
 		old, _ := filepath.Glob(dir + "/*")
-		hidden, _ := filepath.Glob(dir + "/.*")
 		err := os.MkdirAll(dir, 0o755)
-		for _, name := range append(old, hidden...) {
+		for _, name := range old {
 			err = errors.Join(err, os.Remove(name))
 		}
 		if err != nil {
