@@ -44,9 +44,11 @@ func (d *differ) overlay(settings map[sysctl.Key]int, replays []Replay, reader s
 // written it, for all that can be seen, nor given the device an address, which
 // pins its keys.
 func (d *differ) follows(own sysctl.Key) bool {
-	l, _ := d.got.Link(own.Scope)
-	pinned := slices.ContainsFunc(d.got.Addrs, func(a Addr) bool { return a.Index == l.Index })
-	return !pinned && !d.got.Adopted[own] && d.got.Sysctls[own] == d.got.Sysctls[sysctl.Key{Scope: sysctl.Default, Name: own.Name}]
+	l, found := d.got.Link(own.Scope)
+	if !found || d.got.Adopted[own] || d.got.Sysctls[own] != d.got.Sysctls[sysctl.Key{Scope: sysctl.Default, Name: own.Name}] {
+		return false
+	}
+	return !slices.ContainsFunc(d.got.Addrs, func(a Addr) bool { return a.Index == l.Index })
 }
 
 // An undoing is a key that a replay would set so that the path breaks.
