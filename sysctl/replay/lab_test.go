@@ -139,7 +139,7 @@ func arrangements() []map[string]string {
 		value := pick("0", "1", "2", " 3 ", "0x4", "010", "yes", "", "1 # x", "99999999999", "=1", "-1")
 		return pick("", "", "", "-", " ", "#") + text + pick("=", " = ") + value
 	}
-	for range 50 {
+	for range 30 {
 		files := map[string]string{}
 		for range 1 + rng.IntN(4) {
 			name := filepath.Join(Dirs()[rng.IntN(4)], pick("10-a.conf", "50-b.conf", "99-c.conf", ".d.conf"))
