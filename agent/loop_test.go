@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"rsagent/agent"
@@ -188,6 +189,26 @@ func TestLoopEnds(t *testing.T) {
 				t.Errorf("the VIP is gone:\n%s", r.fake.Dump())
 			}
 		})
+	}
+}
+
+// A pass that only observes says no less when it is made while we are leaving.
+func TestLeavingIsNoDrift(t *testing.T) {
+	want := configs()["plain"]
+	want.ObserveOnly = true
+	fake := host(t)
+	staying, err := agent.Pass(t.Context(), fake, &agenttest.MemStore{}, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	leaving, err := agent.Pass(ctx, fake, &agenttest.MemStore{}, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(drift(staying.After), drift(leaving.After)); diff != "" {
+		t.Errorf("findings (-staying +leaving):\n%s", diff)
 	}
 }
 
