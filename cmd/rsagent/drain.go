@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"rsagent/agent"
 	"rsagent/agent/kernel"
 	"rsagent/health"
 )
@@ -23,13 +23,18 @@ up, and established connections finish. It is a file in the state directory, so
 it works without the daemon and survives restarts and reboots.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if !c.Flags().Changed("wait") {
+				return a.drain(c, limit, reason)
+			}
+			// Before the drain: a command that is refused must not have half done what it says.
+			vips, err := a.waitFor(c, wait)
+			if err != nil {
+				return err
+			}
 			if err := a.drain(c, limit, reason); err != nil {
 				return err
 			}
-			if c.Flags().Changed("wait") {
-				return a.waitDrained(c, wait)
-			}
-			return nil
+			return a.waitDrained(c, vips, wait)
 		},
 	}
 	f := c.Flags()
@@ -75,18 +80,20 @@ func (a *app) undrainCommand() *cobra.Command {
 	}
 }
 
-// waitDrained returns when no established connection to a VIP is left.
-func (a *app) waitDrained(c *cobra.Command, limit time.Duration) error {
+// waitFor returns the VIPs to whose connections --wait refers.
+func (a *app) waitFor(c *cobra.Command, limit time.Duration) ([]netip.Addr, error) {
 	if limit <= 0 {
-		return fmt.Errorf("--wait %s: want a time above 0, such as 60s", limit)
+		return nil, fmt.Errorf("--wait: %s: want a time above 0, such as 60s", limit)
 	}
 	cfg, err := a.load(c)
-	if err != nil {
-		return err
-	}
+	return cfg.Desired.VIPs, err
+}
+
+// waitDrained returns when no established connection to a VIP is left.
+func (a *app) waitDrained(c *cobra.Command, vips []netip.Addr, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(c.Context(), limit)
 	defer cancel()
-	left, err := a.countDown(ctx, cfg.Desired)
+	left, err := a.countDown(ctx, vips)
 	if err != nil {
 		return err
 	}
@@ -101,12 +108,12 @@ func (a *app) waitDrained(c *cobra.Command, limit time.Duration) error {
 
 // countDown looks until there are none or ctx ends, and returns how many are
 // left. On a terminal it shows how many there are.
-func (a *app) countDown(ctx context.Context, want agent.Desired) (int, error) {
+func (a *app) countDown(ctx context.Context, vips []netip.Addr) (int, error) {
 	terminal := newText(a.stderr).width > 0
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		left, err := kernel.Established(want.VIPs)
+		left, err := kernel.Established(vips)
 		if err != nil || left == 0 || ctx.Err() != nil {
 			return left, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -58,7 +59,11 @@ func listener(handed []net.Listener, address, key string) (net.Listener, error) 
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, hinted(fmt.Errorf("%s: %w", key, err), "see who has it: ss -ltnp", "or choose another address in the config")
+		err = fmt.Errorf("%s: %w", key, err)
+		if errors.Is(err, syscall.EADDRNOTAVAIL) {
+			return nil, hinted(err, "it is no address of this host: ip addr", "leave the address out to listen on all of them, as in :9811")
+		}
+		return nil, hinted(err, "see who has it: ss -ltnp", "or choose another address in the config")
 	}
 	return l, nil
 }
