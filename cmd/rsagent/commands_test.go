@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -47,4 +50,36 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 			}
 		}
 	},
+	// readme HEADING FILE writes the first block of code below a heading of the
+	// README, so that what people copy from there is what is tested.
+	"readme": func(ts *testscript.TestScript, neg bool, args []string) {
+		if len(args) != 2 || neg {
+			ts.Fatalf("usage: readme HEADING FILE")
+		}
+		block, err := readmeBlock(args[0])
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(block), 0o644))
+	},
+}
+
+// readmeBlock returns the first block of code below a heading of the README.
+func readmeBlock(heading string) (string, error) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		return "", err
+	}
+	var block strings.Builder
+	below := false
+	for line := range strings.Lines(string(text)) {
+		code, isCode := strings.CutPrefix(line, "    ")
+		switch {
+		case strings.HasPrefix(line, "#"):
+			below = strings.TrimSpace(strings.TrimLeft(line, "#")) == heading
+		case below && isCode:
+			block.WriteString(code)
+		case block.Len() > 0 && strings.TrimSpace(line) != "":
+			return block.String(), nil
+		}
+	}
+	return "", fmt.Errorf("README.md: no block of code below %q", heading)
 }
