@@ -71,7 +71,8 @@ bench: deps build ## VIPs into place, against ip -batch on the same kernel in th
 
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
-        sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db promtool=prometheus
+        sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db promtool=prometheus \
+        haproxy=haproxy ldirectord=ldirectord systemd-socket-activate=systemd
 
 packages: build ## bin/packages: deb and rpm for amd64 and arm64, built twice and compared
 	@rm -rf bin/stage
@@ -87,7 +88,7 @@ deps: # installs what is missing when root, else says what is missing
 	if [ "$$(id -u)" != 0 ]; then echo "missing:$$missing. Install: sudo apt-get install$$missing"; exit 1; fi; \
 	echo "installing$$missing"; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && \
-	case "$$missing" in *' prometheus'*) ! test -d /run/systemd/system || systemctl disable -q --now prometheus;; esac # promtool alone was wanted
+	for n in prometheus haproxy ldirectord; do case "$$missing" in *" $$n"*) ! test -d /run/systemd/system || systemctl disable -q --now $$n;; esac; done # not as servers
 
 clean: ## removes bin/
 	rm -rf bin
