@@ -1,10 +1,16 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/netip"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -46,5 +52,58 @@ func TestReadmeIsComplete(t *testing.T) {
 		if !strings.Contains(readme, "`"+m[1]) {
 			t.Errorf("no word about the config key %s", m[1])
 		}
+	}
+}
+
+// consulService is what is used of Consul's service definition, under the names of
+// its reference (services and checks configuration reference, developer.hashicorp.com/consul/docs).
+type consulService struct {
+	Service struct {
+		Name    string     `json:"name"`
+		ID      string     `json:"id"`
+		Address netip.Addr `json:"address"`
+		Port    uint16     `json:"port"`
+		Check   struct {
+			Name     string `json:"name"`
+			HTTP     string `json:"http"`
+			Interval string `json:"interval"`
+			Timeout  string `json:"timeout"`
+		} `json:"check"`
+	} `json:"service"`
+}
+
+// TestReadmeForConsul holds the README's definition to Consul's reference, since
+// Debian has no Consul to try it with: no other keys, and values that it takes.
+func TestReadmeForConsul(t *testing.T) {
+	t.Parallel()
+	block, err := readmeBlock("Consul")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(strings.NewReader(block))
+	d.DisallowUnknownFields()
+	var c consulService
+	if err := d.Decode(&c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		t.Errorf("more behind it: %v", err)
+	}
+	s := c.Service
+	if s.Name == "" || s.ID == "" || s.Check.Name == "" || s.Port == 0 {
+		t.Errorf("a name, an ID or the port is missing: %+v", s)
+	}
+	for _, text := range []string{s.Check.Interval, s.Check.Timeout} {
+		if d, err := time.ParseDuration(text); err != nil || d <= 0 {
+			t.Errorf("%q is no duration", text)
+		}
+	}
+	// The check is for the RIP, as the endpoint refuses requests on a VIP.
+	u, err := url.Parse(s.Check.HTTP)
+	if err != nil || u.Scheme != "http" || u.Host != s.Address.String()+":9811" {
+		t.Errorf("%s: want rsagent's port on %s: %v", s.Check.HTTP, s.Address, err)
+	}
+	if vip, err := netip.ParseAddr(strings.TrimPrefix(u.Path, "/readyz/")); err != nil || vip == s.Address {
+		t.Errorf("path %s: want that of a VIP: %v", u.Path, err)
 	}
 }
