@@ -3,7 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -14,25 +16,28 @@ import (
 	"time"
 
 	"rsagent/agent/lab"
+	"rsagent/health/probe"
 )
 
-// A breakage is one thing that can go wrong on a real server.
+// A breakage is one thing that can go wrong on a real server, and what rsagent
+// probe has to call it.
 type breakage struct {
 	name, command string
+	cause         probe.Cause
 }
 
 // breakages are those of which each, by itself or with another, may stop the
 // clients' packets. The last one is played on the web server.
 var breakages = []breakage{
-	{"module gone", "modprobe -r ipip"},
-	{"tunl0 down", "ip link set dev tunl0 down"},
-	{"rp_filter via all", "sysctl -qw net.ipv4.conf.all.rp_filter=1"},
-	{"rp_filter via tunl0", "sysctl -qw net.ipv4.conf.tunl0.rp_filter=1"},
-	{"VIP missing", "ip addr del 172.25.84.100/32 dev tunl0"},
-	{"VIP missing, forwarding", "sysctl -qw net.ipv4.conf.all.forwarding=1; ip addr del 172.25.84.100/32 dev tunl0"},
-	{"shadowed", "ip link add shadow0 type ipip local 172.25.84.2 remote 172.25.84.4; sysctl -qw net.ipv4.conf.shadow0.rp_filter=1; ip link set shadow0 up"},
-	{"firewall", "nft add table ip truth; nft add chain ip truth in '{ type filter hook input priority 0; }'; nft add rule ip truth in ip protocol 4 drop"},
-	{"nothing listening", ""},
+	{"module gone", "modprobe -r ipip", probe.NoModule},
+	{"tunl0 down", "ip link set dev tunl0 down", probe.TunnelDown},
+	{"rp_filter via all", "sysctl -qw net.ipv4.conf.all.rp_filter=1", probe.RPFilter},
+	{"rp_filter via tunl0", "sysctl -qw net.ipv4.conf.tunl0.rp_filter=1", probe.RPFilter},
+	{"VIP missing", "ip addr del 172.25.84.100/32 dev tunl0", probe.VIPMissing},
+	{"VIP missing, forwarding", "sysctl -qw net.ipv4.conf.all.forwarding=1; ip addr del 172.25.84.100/32 dev tunl0", probe.Forwarded},
+	{"shadowed", "ip link add shadow0 type ipip local 172.25.84.2 remote 172.25.84.4; sysctl -qw net.ipv4.conf.shadow0.rp_filter=1; ip link set shadow0 up", probe.Shadow},
+	{"firewall", "nft add table ip truth; nft add chain ip truth in '{ type filter hook input priority 0; }'; nft add rule ip truth in ip protocol 4 drop", probe.Firewall},
+	{"nothing listening", "", probe.NothingListening},
 }
 
 // mend takes every breakage back but that of the web server.
@@ -43,21 +48,22 @@ true`
 
 // TestTruth holds readiness to the truth: for every breakage and each pair of
 // them it must say what a client sees who asks through a director that sends
-// everything here. It prints the table.
+// everything here. Where there is one cause, rsagent probe must name it. It
+// prints the table. A part of it is played by -run 'TestTruth/^firewall'.
 func TestTruth(t *testing.T) {
 	inLab(t)
 	if out, err := exec.Command("modprobe", "-a", "ipip", "tun").CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
 	tr := newTruth(t)
-	tr.compare("in order")
+	tr.row("in order")
 	for i, a := range breakages {
-		tr.play(a)
+		tr.row(a.name, a)
 		for _, b := range breakages[i+1:] {
-			tr.play(a, b)
+			tr.row(a.name+" + "+b.name, a, b)
 		}
 	}
-	t.Logf("\n%s", tr.table.String())
+	t.Log(tr.table.String())
 }
 
 type truth struct {
@@ -124,21 +130,53 @@ func (tr *truth) cure() {
 	}
 }
 
-func (tr *truth) play(list ...breakage) {
-	var names []string
-	for _, b := range list {
-		names = append(names, b.name)
-		if b.command == "" {
-			_ = tr.web.Close()
-			tr.web = nil
-			continue
+// row plays breakages at the same time, compares, and mends them again.
+func (tr *truth) row(name string, list ...breakage) {
+	whole := tr.T
+	defer func() { tr.T = whole }()
+	whole.Run(name, func(t *testing.T) {
+		tr.T = t
+		for _, b := range list {
+			tr.inflict(b)
 		}
-		// The second of a pair may find nothing left to break.
-		_, _ = tr.net.RS1.Run(tr.Context(), "sh", "-c", b.command)
+		tr.compare(name)
+		switch len(list) {
+		case 0:
+			tr.named("pass")
+		case 1:
+			tr.named(string(list[0].cause))
+		}
+		tr.cure()
+		tr.compare("cured")
+	})
+}
+
+func (tr *truth) inflict(b breakage) {
+	if b.command == "" {
+		_ = tr.web.Close()
+		tr.web = nil
+		return
 	}
-	tr.compare(strings.Join(names, " + "))
-	tr.cure()
-	tr.compare("cured")
+	// The second of a pair may find nothing left to break.
+	_, _ = tr.net.RS1.Run(tr.Context(), "sh", "-c", b.command)
+}
+
+// named holds rsagent probe on rs1 to the cause, or else the outcome, that it
+// has to name.
+func (tr *truth) named(want string) {
+	tr.Helper()
+	// It exits with 2 where the path is broken.
+	text, _ := tr.net.RS1.Run(tr.Context(), tr.program, "probe", "--config", tr.config, "--state-dir", tr.state, "-o", "json")
+	var results []struct{ Cause, Outcome string }
+	if err := json.Unmarshal([]byte(text), &results); err != nil || len(results) != 1 {
+		tr.Fatalf("rsagent probe: %v: %s", err, text)
+	}
+	got := cmp.Or(results[0].Cause, results[0].Outcome)
+	fmt.Fprintf(&tr.table, " probe %s", got)
+	if got != want {
+		fmt.Fprintf(&tr.table, ", FALSE: it is %s", want)
+		tr.Errorf("rsagent probe names %q, want %q", got, want)
+	}
 }
 
 // compare waits until readiness says what is true, and then for it to stay so.
@@ -165,7 +203,7 @@ func (tr *truth) compare(state string) {
 		verdict = "FALSE"
 		tr.Errorf("%s: ready is %v, a client is served is %v", state, ready, served)
 	}
-	fmt.Fprintf(&tr.table, "%-50s client %-8s readiness %-10s %s\n", state, word(served, "served", "nothing"), word(ready, "ready", "not ready"), verdict)
+	fmt.Fprintf(&tr.table, "\n%-50s client %-8s readiness %-10s %-5s", state, word(served, "served", "nothing"), word(ready, "ready", "not ready"), verdict)
 }
 
 func (tr *truth) served() bool {
