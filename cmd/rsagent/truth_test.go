@@ -172,7 +172,7 @@ func (tr *truth) named(want string) {
 		tr.Fatalf("rsagent probe: %v: %s", err, text)
 	}
 	got := cmp.Or(results[0].Cause, results[0].Outcome)
-	fmt.Fprintf(&tr.table, " probe %s", got)
+	fmt.Fprintf(&tr.table, "  probe %s", got)
 	if got != want {
 		fmt.Fprintf(&tr.table, ", FALSE: it is %s", want)
 		tr.Errorf("rsagent probe names %q, want %q", got, want)
@@ -203,7 +203,7 @@ func (tr *truth) compare(state string) {
 		verdict = "FALSE"
 		tr.Errorf("%s: ready is %v, a client is served is %v", state, ready, served)
 	}
-	fmt.Fprintf(&tr.table, "\n%-50s client %-8s readiness %-10s %-5s", state, word(served, "served", "nothing"), word(ready, "ready", "not ready"), verdict)
+	fmt.Fprintf(&tr.table, "\n%-50s client %-8s readiness %-10s %s", state, word(served, "served", "nothing"), word(ready, "ready", "not ready"), verdict)
 }
 
 func (tr *truth) served() bool {
