@@ -66,8 +66,13 @@ matrix: build ## the acceptance scene on every kernel we promise
 truth: deps build ## readiness against what a client sees, for every breakage and each pair
 	go test -tags lab -count=1 -v -timeout 20m -run TestTruth -exec '$(CURDIR)/bin/rslab exec --timeout 20m --' ./cmd/rsagent
 
-bench: deps build ## VIPs into place, against ip -batch on the same kernel in the same run
-	go test -tags lab -run '^$$' -bench Place -benchtime 3x -exec '$(CURDIR)/$(LAB)' ./agent/kernel
+bench: deps build ## rsagent beside what else does the same, into BENCH.md; ROWS=repair for some of it
+	go test -c -tags bench -o bin/bench.test ./agent/lab/bench
+	cd agent/lab/bench && $(CURDIR)/bin/rslab exec --cpus 2 --timeout 20m $(if $(ROWS),,--out $(CURDIR)/BENCH.md) -- \
+	  $(CURDIR)/bin/bench.test $(if $(ROWS),-rows '$(ROWS)',-out $(CURDIR)/BENCH.md) -commit '$(VERSION)' -machine '$(HOST)'
+
+# What the bench says of the machine that it ran on.
+HOST = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $(shell nproc) cores, Linux $(shell uname -r)
 
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
