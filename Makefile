@@ -66,10 +66,15 @@ matrix: build ## the acceptance scene on every kernel we promise
 truth: deps build ## readiness against what a client sees, for every breakage and each pair
 	go test -tags lab -count=1 -v -timeout 20m -run TestTruth -exec '$(CURDIR)/bin/rslab exec --timeout 20m --' ./cmd/rsagent
 
-bench: deps build ## rsagent beside what else does the same, into BENCH.md; ROWS=repair for some of it
+bench: NEEDS += $(BENCH_NEEDS)
+bench: deps build bin/nginx ## rsagent beside what else does the same, into BENCH.md; ROWS=repair for some of it
 	go test -c -tags bench -o bin/bench.test ./agent/lab/bench
 	cd agent/lab/bench && $(CURDIR)/bin/rslab exec --cpus 2 --timeout 20m $(if $(ROWS),,--out $(CURDIR)/BENCH.md) -- \
 	  $(CURDIR)/bin/bench.test $(if $(ROWS),-rows '$(ROWS)',-out $(CURDIR)/BENCH.md) -commit '$(VERSION)' -machine '$(HOST)'
+
+# Only the program: the package would start a web server on this machine.
+bin/nginx:
+	@mkdir -p bin/nginx.deb && cd bin/nginx.deb && apt-get download -qq -o APT::Sandbox::User=root nginx && dpkg-deb -x nginx_*.deb . && mv usr/sbin/nginx .. && cd .. && rm -r nginx.deb
 
 # What the bench says of the machine that it ran on.
 HOST = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $(shell nproc) cores, Linux $(shell uname -r)
@@ -84,6 +89,9 @@ packages: build ## bin/packages: deb and rpm for amd64 and arm64, built twice an
 	@for a in $(ARCHES); do for n in 1 2; do $(PACKAGE_ENV) ARCH=$$a packaging/package.sh bin/stage/$$n bin/stage/$$n/packages || exit 1; done; done
 	@diff -r bin/stage/1/packages bin/stage/2/packages || { echo 'not reproducible: the packages above'; exit 1; }
 	@rm -rf bin/packages && cp -r bin/stage/1/packages bin/packages && ls bin/packages
+
+# What only the bench needs. The libraries of nginx come with qemu and keepalived.
+BENCH_NEEDS = wrk=wrk
 
 deps: # installs what is missing when root, else says what is missing
 	@missing=""; PATH=$$PATH:/usr/sbin:/sbin; \

@@ -32,7 +32,15 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"repair", repairRows},
+		{"clients", clientRows},
 		{"scale", scaleRows},
+		{"place", placeRows},
+		{"check", checkRows},
+		{"start", startRows},
+		{"idle", idleRows},
+		{"ready", readyRows},
+		{"tunnel", tunnelRows},
+		{"storm", stormRows},
 	}
 }
 
@@ -51,7 +59,7 @@ func TestMain(m *testing.M) {
 }
 
 func helpers() map[string]func([]string) error {
-	return map[string]func([]string) error{"bareloop": bareLoop}
+	return map[string]func([]string) error{"bareloop": bareLoop, "storm": storm, "fight": fight}
 }
 
 func TestBench(t *testing.T) {

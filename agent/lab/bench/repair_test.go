@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"rsagent/agent/lab"
@@ -34,7 +32,7 @@ func repairRows(ctx context.Context, n *lab.Network) (Section, error) {
 	if _, err := n.RS1.Run(ctx, "modprobe", "ipip"); err != nil {
 		return s, err
 	}
-	k, err := runKeepalived(ctx, n.Director, vips(1), 1)
+	k, err := runKeepalived(ctx, n.Director, vips(1), 51)
 	if err != nil {
 		return s, err
 	}
@@ -152,62 +150,15 @@ func runBareLoop(ctx context.Context, h *lab.Host, vip netip.Addr, index int, de
 	return d, eventually("the bare loop listens", func() bool { return d.Output() == "ready\n" })
 }
 
+// eventually waits for something to come up. That is not measured, so it may take long.
 func eventually(what string, condition func() bool) error {
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
+	const limit = time.Minute
+	for deadline := time.Now().Add(limit); !condition(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not within %v: %s", patience, what)
+			return fmt.Errorf("not within %v: %s", limit, what)
 		}
 	}
 	return nil
-}
-
-// A keepalivedProcess is a keepalived that is the master of its VIPs.
-type keepalivedProcess struct {
-	*lab.Daemon
-	pid   int
-	index int // of the device with its VIPs
-}
-
-// runKeepalived starts keepalived with the VIPs on eth0, alone on its segment, and waits until it has put them there.
-func runKeepalived(ctx context.Context, h *lab.Host, list []netip.Addr, advertise int) (*keepalivedProcess, error) {
-	dir, err := os.MkdirTemp("", "keepalived")
-	if err != nil {
-		return nil, err
-	}
-	var config strings.Builder
-	fmt.Fprintf(&config, "vrrp_instance bench {\n state MASTER\n interface eth0\n virtual_router_id 51\n priority 200\n advert_int %d\n", advertise)
-	// An advertisement has room for about 90 addresses; the others are excluded from it, and handled alike.
-	for i, vip := range list {
-		switch i {
-		case 0:
-			config.WriteString(" virtual_ipaddress {\n")
-		case 80:
-			config.WriteString(" }\n virtual_ipaddress_excluded {\n")
-		}
-		fmt.Fprintf(&config, "  %s/32 dev eth0\n", vip)
-	}
-	config.WriteString(" }\n}\n")
-	path := filepath.Join(dir, "keepalived.conf")
-	if err := os.WriteFile(path, []byte(config.String()), 0o644); err != nil {
-		return nil, err
-	}
-	cmd := h.Command(ctx, "keepalived", "--vrrp", "--dont-fork", "--log-console", "--no-syslog", "--use-file="+path,
-		"--pid="+dir+"/k.pid", "--vrrp_pid="+dir+"/v.pid")
-	d, err := h.Start(cmd)
-	if err != nil {
-		return nil, err
-	}
-	k := &keepalivedProcess{Daemon: d, pid: cmd.Process.Pid}
-	last := list[len(list)-1].String() + "/32"
-	err = eventually("keepalived has its VIPs", func() bool {
-		out, err := h.Run(ctx, "ip", "-o", "-4", "addr", "show", "dev", "eth0")
-		k.index, _ = parseIndex(out)
-		return err == nil && strings.Contains(out, last)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, d.Output())
-	}
-	return k, nil
 }
 
 // parseIndex reads the number at the start of a line of ip -o.
