@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
-	"testing/fstest"
 
 	"rsagent/agent"
 )
@@ -22,8 +21,7 @@ type host struct {
 	loaded  bool             // the ipip module
 	ban     string           // why it cannot be loaded; "" if it can
 	bare    bool             // no fallback device here (net.core.fb_tunnels_only_for_init_net)
-	files   fstest.MapFS     // sysctl.d; nil in a namespace that is not the host's
-	closed  string           // why the file of ours cannot be written
+	disk    disk             // sysctl.d
 	hint    func(agent.Hint) // called on what Linux announces over rtnetlink
 }
 

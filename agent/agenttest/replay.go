@@ -2,6 +2,7 @@ package agenttest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 	"testing/fstest"
@@ -17,11 +18,11 @@ import (
 func (f *Fake) Files(files map[string]string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.host.files = nil
+	f.host.disk = disk{closed: f.host.disk.closed}
 	if files == nil {
 		return
 	}
-	f.host.files = fstest.MapFS{}
+	f.host.disk.files = fstest.MapFS{}
 	for name, content := range files {
 		f.host.put(name, content)
 	}
@@ -31,7 +32,7 @@ func (f *Fake) Files(files map[string]string) {
 func (f *Fake) File(name string) (string, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	file, ok := f.host.files[strings.TrimPrefix(name, "/")]
+	file, ok := f.host.disk.files[strings.TrimPrefix(name, "/")]
 	if !ok {
 		return "", false
 	}
@@ -43,29 +44,47 @@ func (f *Fake) File(name string) (string, bool) {
 func (f *Fake) Closed(why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.host.closed = why
+	f.host.disk.closed = why
+}
+
+// A disk holds the files that a replay reads.
+type disk struct {
+	files    fstest.MapFS // nil in a namespace that is not the host's
+	closed   string       // why the file of ours cannot be written
+	foreseen foreseen
+}
+
+// foreseen is what is known of replays on these scopes, until a file changes.
+type foreseen struct {
+	about            string
+	replays, beneath []agent.Replay
 }
 
 func (h *host) put(name, content string) {
-	h.files[strings.TrimPrefix(name, "/")] = &fstest.MapFile{Data: []byte(content)}
+	h.disk.foreseen = foreseen{}
+	h.disk.files[strings.TrimPrefix(name, "/")] = &fstest.MapFile{Data: []byte(content)}
 }
 
 func (h *host) readReplays(want agent.Desired, got *agent.Observed) {
-	if h.files == nil {
+	if h.disk.files == nil {
 		return
 	}
-	s, scopes := replay.Read(h.files), got.ReplayScopes(want)
-	got.Replays = agent.ReplaysOf(s, scopes)
-	got.Persisted = agent.Persisted{
-		Known: true, Obstacle: h.closed, Unread: s.Unread,
-		Beneath: agent.ReplaysOf(s.Without(agent.PersistPath), scopes),
+	scopes := got.ReplayScopes(want)
+	if about := strings.Join(scopes, " "); h.disk.foreseen.about != about {
+		s := replay.Read(h.disk.files)
+		h.disk.foreseen = foreseen{about, agent.ReplaysOf(s, scopes), agent.ReplaysOf(s.Without(agent.PersistPath), scopes)}
 	}
-	got.Persisted.Content, _ = s.Content(agent.PersistPath)
+	content := ""
+	if file, ok := h.disk.files[strings.TrimPrefix(agent.PersistPath, "/")]; ok {
+		content = string(file.Data)
+	}
+	got.Replays = slices.Clone(h.disk.foreseen.replays)
+	got.Persisted = agent.Persisted{Known: true, Content: content, Obstacle: h.disk.closed, Beneath: slices.Clone(h.disk.foreseen.beneath)}
 }
 
 // replay is what a program makes of the files, on all devices.
 func (h *host) replay(r replay.Reader) {
-	program := replay.Read(h.files).Program(r)
+	program := replay.Read(h.disk.files).Program(r)
 	scopes := []string{sysctl.All, sysctl.Default}
 	for _, d := range h.devices {
 		scopes = append(scopes, d.Name)
@@ -83,16 +102,17 @@ func (h *host) replay(r replay.Reader) {
 // persist carries out an agent.Persist or agent.Unpersist.
 func (h *host) persist(a agent.Action) error {
 	switch {
-	case h.files == nil:
+	case h.disk.files == nil:
 		return errNotHere
-	case h.closed != "":
+	case h.disk.closed != "":
 		return syscall.EACCES
 	}
 	switch a := a.(type) {
 	case agent.Persist:
 		h.put(agent.PersistPath, a.Content)
 	case agent.Unpersist:
-		delete(h.files, strings.TrimPrefix(agent.PersistPath, "/"))
+		h.disk.foreseen = foreseen{}
+		delete(h.disk.files, strings.TrimPrefix(agent.PersistPath, "/"))
 	}
 	return nil
 }
