@@ -15,7 +15,7 @@ var forbidden = []struct {
 }{
 	{"rsagent/agent", []string{
 		"github.com/vishvananda/", "golang.org/x/sys/", "os/exec", "net/http", "github.com/coreos/", "go.yaml.in/",
-		"github.com/sirupsen/", "rsagent/agent/", "rsagent/cmd/", "rsagent/health",
+		"github.com/sirupsen/", "github.com/cilium/", "rsagent/agent/", "rsagent/cmd/", "rsagent/health",
 	}, "the core is pure"},
 	{"rsagent/sysctl", []string{"rsagent/agent", "github.com/vishvananda/", "os/exec", "net/http"}, "sysctl is the bottom"},
 	{"rsagent/agent/config", []string{"rsagent/agent/kernel", "github.com/vishvananda/", "rsagent/cmd/"}, "a config is checked without a kernel"},
@@ -23,6 +23,7 @@ var forbidden = []struct {
 	{"rsagent/health", []string{
 		"rsagent/agent/kernel", "rsagent/agent/config", "github.com/vishvananda/", "github.com/coreos/", "rsagent/cmd/",
 	}, "readiness is judged from plain values"},
+	{"rsagent/agent/kernel/trace", []string{"rsagent/", "github.com/vishvananda/"}, "the tracer stands alone"},
 	{"rsagent/agent/kernel", []string{"rsagent/agent/config", "rsagent/cmd/", "go.yaml.in/", "github.com/sirupsen/"}, "the kernel side decides nothing"},
 }
 
@@ -43,7 +44,7 @@ func TestImportsPointOneWay(t *testing.T) {
 var doors = map[string]string{
 	"github.com/vishvananda/netlink":    "rsagent/agent/kernel",
 	"github.com/google/nftables":        "rsagent/agent/kernel",
-	"github.com/cilium/ebpf":            "rsagent/agent/kernel",
+	"github.com/cilium/ebpf":            "rsagent/agent/kernel/trace",
 	"github.com/lorenzosaino/go-sysctl": "rsagent/sysctl",
 	"github.com/coreos/go-systemd/v22":  "rsagent/cmd/rsagent",
 	"go.yaml.in/yaml/v4":                "rsagent/agent/config",
