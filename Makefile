@@ -4,7 +4,7 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK  = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM         = go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 LAB          = bin/rslab exec --timeout 10m --
-LAB_PACKAGES = ./sysctl/replay ./agent/lab ./agent/kernel ./agent/director ./health/probe ./cmd/rsagent
+LAB_PACKAGES = ./sysctl/replay ./agent/lab ./agent/kernel ./agent/kernel/trace ./agent/director ./health/probe ./cmd/rsagent
 KERNELS      = 5.10 6.1 6.12
 GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
