@@ -119,6 +119,10 @@ func (h *Health) Report(r agent.Report, err error) {
 		h.problem = err.Error()
 	}
 	if r.Focused {
+		if len(agent.Drift(r.Before)) > 0 {
+			h.ledger.add(r)
+			h.drifts = h.ledger.list()
+		}
 		h.count(r)
 		h.glance()
 		return

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,8 @@ type ledger struct {
 	drifts    int             // how often anything came up
 }
 
-// add records a report: what came up, and what is in order again.
+// add records a report: what came up, and what is in order again. Of a focused
+// one nothing follows for what it does not name.
 func (l *ledger) add(r agent.Report) {
 	if l.entries == nil {
 		l.entries = map[string]*Drift{}
@@ -92,12 +94,7 @@ func (l *ledger) close(r agent.Report) {
 		tried[s.Action.String()] = true
 		done[s.Action.String()] = done[s.Action.String()] || s.Err == nil
 	}
-	still := map[string]bool{}
-	for _, f := range r.After {
-		if f.Severity != agent.OK {
-			still[f.ID] = true
-		}
-	}
+	still := l.still(r)
 	l.differing = still
 	for id, d := range l.entries {
 		if !d.Open() {
@@ -114,6 +111,25 @@ func (l *ledger) close(r agent.Report) {
 			d.Action = ""
 		}
 	}
+}
+
+// still returns the IDs of what differs after a report.
+func (l *ledger) still(r agent.Report) map[string]bool {
+	out := map[string]bool{}
+	if r.Focused {
+		maps.Copy(out, l.differing)
+		for _, f := range r.Before {
+			delete(out, f.ID)
+		}
+	}
+	for _, f := range r.After {
+		if f.Severity != agent.OK {
+			out[f.ID] = true
+		} else {
+			delete(out, f.ID)
+		}
+	}
+	return out
 }
 
 func (l *ledger) shrink() {

@@ -39,6 +39,35 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// What is found and repaired between whole looks is told as well, and nothing
+// else is taken for repaired.
+func TestLedgerOfFocusedReports(t *testing.T) {
+	t.Parallel()
+	var l ledger
+	add := agent.AddAddr{Device: "tunl0"}
+	vip, other := critical("addr/tunl0/192.0.2.1"), critical("link/tunl0/up")
+	vip.Fix = add
+	inOrder := agent.Finding{ID: vip.ID, Severity: agent.OK}
+	l.add(agent.Report{Time: time.Unix(0, 0), Before: []agent.Finding{other}, After: []agent.Finding{other}})
+	for i := range 3 {
+		l.add(agent.Report{
+			Time: time.Unix(int64(i+1), 0), Focused: true,
+			Before: []agent.Finding{vip}, After: []agent.Finding{inOrder}, Done: []agent.Step{{Action: add}},
+		})
+	}
+	for _, d := range l.list() {
+		switch {
+		case d.ID == other.ID && d.Open() && d.Times == 1:
+		case d.ID == vip.ID && !d.Open() && d.Times == 3 && d.Attempts == 1 && d.Action == add.String():
+		default:
+			t.Errorf("%+v", d)
+		}
+	}
+	if l.drifts != 4 || len(l.list()) != 2 {
+		t.Errorf("%d drifts of %d things, want 4 of 2", l.drifts, len(l.list()))
+	}
+}
+
 func TestLedgerIsBounded(t *testing.T) {
 	t.Parallel()
 	var l ledger
