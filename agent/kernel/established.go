@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Established returns how many established TCP connections there are to any of
-// the addresses, as seen by the namespace of the calling thread.
+// Established returns how many established TCP connections from other hosts
+// there are to any of the addresses, as seen by the namespace of the calling
+// thread.
 func Established(addrs []netip.Addr) (int, error) {
 	wanted := map[netip.Addr]bool{}
 	for _, a := range addrs {
@@ -25,7 +26,9 @@ func Established(addrs []netip.Addr) (int, error) {
 		}
 		for _, s := range sockets {
 			local, ok := netip.AddrFromSlice(s.ID.Source)
-			if ok && s.State == netlink.TCP_ESTABLISHED && wanted[local.Unmap()] {
+			// This host's own, such as a service check, has the VIP at both ends.
+			own := s.ID.Source.Equal(s.ID.Destination)
+			if ok && !own && s.State == netlink.TCP_ESTABLISHED && wanted[local.Unmap()] {
 				n++
 			}
 		}
