@@ -21,7 +21,7 @@ SHELL        = /bin/bash -o pipefail
 .PHONY: help build demo test unit lint rules browser launcher lab matrix truth bench packages package-lint deps clean
 
 help: ## this text
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 build: ## bin/rsagent and bin/rslab, static
 	@mkdir -p bin
@@ -82,13 +82,17 @@ HOST = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $(she
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
         sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db promtool=prometheus \
-        haproxy=haproxy ldirectord=ldirectord systemd-socket-activate=systemd
+        haproxy=haproxy ldirectord=ldirectord systemd-socket-activate=systemd \
+        lintian=lintian rpmlint=rpmlint rpm=rpm cpio=cpio shellcheck=shellcheck systemd-analyze=systemd
 
-packages: build ## bin/packages: deb and rpm for amd64 and arm64, built twice and compared
+packages: deps build ## bin/packages: deb and rpm for amd64 and arm64, built twice and compared
 	@rm -rf bin/stage
 	@for a in $(ARCHES); do for n in 1 2; do $(PACKAGE_ENV) ARCH=$$a packaging/package.sh bin/stage/$$n bin/stage/$$n/packages || exit 1; done; done
 	@diff -r bin/stage/1/packages bin/stage/2/packages || { echo 'not reproducible: the packages above'; exit 1; }
 	@rm -rf bin/packages && cp -r bin/stage/1/packages bin/packages && ls bin/packages
+
+package-lint: deps packages ## shellcheck, systemd-analyze, lintian and rpmlint on the packages
+	@packaging/lint.sh
 
 # What only the bench needs. The libraries of nginx come with qemu and keepalived.
 BENCH_NEEDS = wrk=wrk
