@@ -18,7 +18,7 @@ PACKAGE_ENV  = NFPM='$(NFPM)' VERSION='$(VERSION)' PACKAGE_VERSION='$(PACKAGE_VE
 SHELL        = /bin/bash -o pipefail
 
 .NOTPARALLEL:
-.PHONY: help build demo test unit lint rules browser launcher lab matrix truth bench packages package-lint deps clean
+.PHONY: help build demo test unit lint rules browser launcher lab matrix truth bench packages package-lint rpm deps clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -90,6 +90,12 @@ packages: deps build ## bin/packages: deb and rpm for amd64 and arm64, built twi
 	@for a in $(ARCHES); do for n in 1 2; do $(PACKAGE_ENV) ARCH=$$a packaging/package.sh bin/stage/$$n bin/stage/$$n/packages || exit 1; done; done
 	@diff -r bin/stage/1/packages bin/stage/2/packages || { echo 'not reproducible: the packages above'; exit 1; }
 	@rm -rf bin/packages && cp -r bin/stage/1/packages bin/packages && ls bin/packages
+
+rpm: packages ## the rpm installed, upgraded and erased, in a disposable machine
+	@mkdir -p bin/stage/older
+	@cd bin/stage/1/amd64 && $(PACKAGE_ENV) PACKAGE_VERSION=0~0 ARCH=amd64 $(NFPM) package --packager rpm --target ../../older/ >/dev/null
+	@SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(NFPM) package --config packaging/testdata/stand-in.yaml --packager rpm --target bin/stage/older/ >/dev/null
+	go vet -tags lab ./packaging && go test -tags lab -count=1 -exec '$(CURDIR)/$(LAB)' ./packaging
 
 package-lint: deps packages ## shellcheck, systemd-analyze, lintian and rpmlint on the packages
 	@packaging/lint.sh
