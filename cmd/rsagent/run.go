@@ -20,7 +20,8 @@ func (a *app) runCommand() *cobra.Command {
 		Long: `Make a pass at once, then on every hint from the kernel about links, addresses
 and rp_filter, and every interval. SIGHUP reads the config again; a bad one is
 refused and the last good one goes on. SIGTERM ends it and leaves the VIPs in
-place: only rsagent teardown takes them away.`,
+place: only rsagent teardown takes them away. A config that is refused at the
+start ends it with exit code 78.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.run(c) },
 	}
