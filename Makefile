@@ -31,7 +31,7 @@ build: ## bin/rsagent and bin/rslab, static
 demo: deps build ## the classic scene on a real kernel, in a minute
 	@bin/rslab demo
 
-test: deps build unit lint rules browser launcher lab matrix ## everything, on three kernels
+test: deps build unit lint rules package-lint rpm browser launcher lab matrix ## everything, on three kernels
 
 unit: ## what needs no kernel of its own, with the race detector
 	CGO_ENABLED=1 go test -race ./...
