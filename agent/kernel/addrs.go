@@ -116,6 +116,9 @@ func (k *Kernel) cachedIndex(known map[string]int, device string) (int, error) {
 	if index, ok := known[device]; ok {
 		return index, nil
 	}
+	if index, ok := k.ground.index(device); ok {
+		return index, nil
+	}
 	index, err := k.index(device)
 	if err == nil {
 		known[device] = index

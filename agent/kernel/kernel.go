@@ -37,6 +37,8 @@ type Kernel struct {
 	box    *agent.Mailbox // of Watch; nil before
 	news   *news          // nil while nothing is heard
 	mirror mirror
+	ground ground
+	said   func(Witnessing) // nil: writes are not watched
 }
 
 // Option changes a default of New.
@@ -87,6 +89,7 @@ var _ agent.Kernel = (*Kernel)(nil)
 func (k *Kernel) Apply(ctx context.Context, actions []agent.Action) []error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	defer k.ground.drop() // what was done is verified by reading
 	if len(actions) > 0 && isAddress(actions[0]) {
 		return k.applyAddrs(actions)
 	}

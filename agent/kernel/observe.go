@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"slices"
+	"time"
 
 	"rsagent/agent"
 	"rsagent/sysctl"
@@ -15,8 +16,8 @@ import (
 // Observe reads links with their settings, addresses, the settings of all and
 // default, and the kernel's verdict for each wanted VIP that is on the tunnel.
 // It looks by dumps only and so never makes the kernel load a module. It needs
-// no privilege. A focused reading takes the addresses from what was announced
-// since the last whole one, as long as that tells them.
+// no privilege. A focused reading takes from earlier ones, and what was
+// announced since, what these tell, see mirror and ground.
 func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observed, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -25,8 +26,10 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 		return got, err
 	}
 	k.catchUp()
-	if err := k.observeLinks(&got, want.Focused); err != nil {
-		return got, err
+	if !want.Focused || k.news == nil || !k.ground.take(&got, time.Now()) {
+		if err := k.observeLinks(&got, want.Focused); err != nil {
+			return got, err
+		}
 	}
 	tunnel, found := got.Tunnel()
 	if want.Focused && found {
@@ -64,6 +67,7 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 func (k *Kernel) catchUp() {
 	if k.news != nil && k.news.catchUp() != nil {
 		k.mirror.drop() // its reader will notice, and subscribe anew
+		k.ground.drop()
 	}
 }
 
@@ -78,6 +82,7 @@ func (k *Kernel) remember(got agent.Observed) {
 }
 
 func (k *Kernel) observeLinks(got *agent.Observed, focused bool) error {
+	version, now := k.ground.begin(), time.Now()
 	links, err := k.links()
 	if err != nil {
 		return err
@@ -95,6 +100,7 @@ func (k *Kernel) observeLinks(got *agent.Observed, focused bool) error {
 		scopes = scopes[:1] // nothing is judged by default
 	}
 	k.shared(got, scopes)
+	k.ground.keep(version, *got, now)
 	return nil
 }
 

@@ -22,7 +22,7 @@ func BenchmarkRepair(b *testing.B) {
 			inNamespace(b)
 			exec.Command("modprobe", "ipip").Run()
 			k := open(b)
-			store := kernel.FileStore{Dir: b.TempDir()}
+			store := kernel.FileStore{Dir: b.TempDir()}.Cached()
 			want := agent.Desired{VIPs: vips(n)}.Normal()
 			hints := k.Watch(b.Context())
 			if _, err := agent.Pass(context.Background(), k, store, want); err != nil {
@@ -30,32 +30,52 @@ func BenchmarkRepair(b *testing.B) {
 			}
 			focus := want.Focus(want.VIPs[:1])
 			del := []agent.Action{agent.DelAddr{Device: "tunl0", Prefix: netip.PrefixFrom(want.VIPs[0], 32)}}
-			var look, load, hold, apply, whole time.Duration
-			clock := func(d *time.Duration, f func()) { start := time.Now(); f(); *d += time.Since(start) }
+			other := open(b) // who tampers
+			t := &timed{Kernel: k}
+			var back time.Duration
 			for b.Loop() {
+				other.Apply(b.Context(), del)
+				start := time.Now()
+				r, err := agent.Pass(b.Context(), t, store, focus)
+				if err != nil || len(r.Done) != 1 {
+					b.Fatal(err, r.Done)
+				}
+				back += t.applied.Sub(start)
 				select {
 				case <-hints:
 				default:
 				}
-				k.Apply(b.Context(), del)
-				clock(&look, func() { _, _ = k.Observe(b.Context(), focus) })
-				clock(&load, func() { _, _ = store.Load() })
-				clock(&hold, func() { release, _ := store.Hold(b.Context()); release() })
-				clock(&apply, func() {
-					k.Apply(b.Context(), []agent.Action{agent.AddAddr{Device: "tunl0", Prefix: netip.PrefixFrom(want.VIPs[0], 32), Label: "tunl0:rs"}})
-				})
-				k.Apply(b.Context(), del)
-				clock(&whole, func() {
-					if r, err := agent.Pass(b.Context(), k, store, focus); err != nil || len(r.Done) != 1 {
-						b.Fatal(err, r.Done)
-					}
-				})
 			}
-			for name, d := range map[string]time.Duration{"look": look, "load": load, "hold": hold, "apply": apply, "pass": whole} {
-				b.ReportMetric(float64(d.Microseconds())/float64(b.N), "us-"+name)
-			}
+			b.ReportMetric(float64(back.Microseconds())/float64(b.N), "us-back")
+			b.ReportMetric(float64(t.apply.Microseconds())/float64(b.N), "us-apply")
+			b.ReportMetric(float64(t.look.Microseconds())/float64(b.N), "us-look1")
 		})
 	}
+}
+
+// timed is a kernel that says when it was done.
+type timed struct {
+	agent.Kernel
+	applied     time.Time
+	apply, look time.Duration
+	looked      bool
+}
+
+func (t *timed) Apply(ctx context.Context, actions []agent.Action) []error {
+	start := time.Now()
+	errs := t.Kernel.Apply(ctx, actions)
+	t.applied = time.Now()
+	t.apply += t.applied.Sub(start)
+	return errs
+}
+
+func (t *timed) Observe(ctx context.Context, want agent.Desired) (agent.Observed, error) {
+	start := time.Now()
+	got, err := t.Kernel.Observe(ctx, want)
+	if t.looked = !t.looked; t.looked { // the second one verifies
+		t.look += time.Since(start)
+	}
+	return got, err
 }
 
 func vips(n int) []netip.Addr {

@@ -116,6 +116,8 @@ func (s FileStore) Remove() error {
 	return nil
 }
 
+const passLock = "pass.lock"
+
 // holdLimit is how long Hold waits for another process.
 const holdLimit = 10 * time.Second
 
@@ -124,7 +126,7 @@ const holdLimit = 10 * time.Second
 func (s FileStore) Hold(ctx context.Context) (release func(), err error) {
 	deadline := time.Now().Add(holdLimit)
 	for {
-		release, err := flock(s.Dir, "pass.lock")
+		release, err := flock(s.Dir, passLock)
 		if !errors.Is(err, ErrLocked) || ctx.Err() != nil || time.Now().After(deadline) {
 			return release, err
 		}

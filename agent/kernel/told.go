@@ -19,6 +19,7 @@ func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) {
 	hint := agent.Hint{All: lost}
 	if lost {
 		k.mirror.drop()
+		k.ground.drop()
 	}
 	news := lost
 	for i := range messages {
@@ -28,6 +29,7 @@ func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) {
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			said = k.toldAddr(m)
 		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			k.ground.drop()
 			said = toldLink(m)
 		case unix.RTM_NEWNETCONF:
 			said = k.toldConf(m)
@@ -88,16 +90,20 @@ func (k *Kernel) toldConf(m *syscall.NetlinkMessage) agent.Hint {
 	}
 	index, ok := attribute(m.Data[header:], netconfIndex)
 	if !ok || len(index) < 4 {
+		k.ground.drop()
 		return everything
 	}
 	scope, known := k.scope(int(int32(nl.NativeEndian().Uint32(index))))
 	if !known {
+		k.ground.drop()
 		return everything
 	}
 	var hint agent.Hint
 	for kind, name := range map[uint16]string{netconfRPFilter: sysctl.RPFilter, netconfForwarding: forwarding} {
-		if _, said := attribute(m.Data[header:], kind); said {
-			hint.Keys = append(hint.Keys, sysctl.Key{Scope: scope, Name: name})
+		if value, said := attribute(m.Data[header:], kind); said && len(value) >= 4 {
+			key := sysctl.Key{Scope: scope, Name: name}
+			k.ground.set(key, int(int32(nl.NativeEndian().Uint32(value))))
+			hint.Keys = append(hint.Keys, key)
 		}
 	}
 	return hint

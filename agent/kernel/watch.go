@@ -16,6 +16,9 @@ func (k *Kernel) Watch(ctx context.Context) <-chan agent.Hint {
 	k.mu.Lock()
 	k.box = box
 	k.mu.Unlock()
+	if k.said != nil {
+		k.witness(ctx, box)
+	}
 	n, err := subscribe(k.told)
 	go func() {
 		defer box.Close()
@@ -61,4 +64,5 @@ func (k *Kernel) subscribed(n *news) {
 	defer k.mu.Unlock()
 	k.news = n
 	k.mirror.drop()
+	k.ground.drop()
 }

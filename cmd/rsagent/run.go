@@ -68,7 +68,7 @@ func (a *app) run(c *cobra.Command) error {
 	d.probing.follow(cfg)
 	defer d.probing.end()
 	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
-	loop := agent.Loop{Kernel: k, Store: a.store(true), Report: d.report}
+	loop := agent.Loop{Kernel: k, Store: a.store(true).Cached(), Report: d.report}
 	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(asks(c.Context(), hup, cfg, a.configPath)))
 	d.notify.stopping()
 	d.log.Info("stopped; the VIPs stay in place")

@@ -1,0 +1,93 @@
+package kernel
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rsagent/agent"
+	"rsagent/agent/kernel/trace"
+	"rsagent/sysctl"
+)
+
+// A Witnessing is how writes to settings are seen, besides by looking.
+type Witnessing struct {
+	Source string // "bpf", "fanotify", or "" if writes are not seen
+	Names  bool   // whether the writer is named
+	// Degraded says which better way there is and what stood in it; nil if
+	// there is none.
+	Degraded error
+}
+
+// Witness makes Watch give hints for writes to settings as well, the kernel
+// announcing only some, and say who wrote. How well that goes depends on what
+// this process is permitted, and is told to said, from another goroutine, once
+// and again if it ends.
+func Witness(said func(Witnessing)) Option { return func(k *Kernel) { k.said = said } }
+
+// afterthought is how long after a write it is looked at a second time: BPF
+// tells of it just before it happens.
+const afterthought = 5 * time.Millisecond
+
+// witness follows writes until ctx ends. It is begun from the network
+// namespace that is watched.
+func (k *Kernel) witness(ctx context.Context, box *agent.Mailbox) {
+	netns := namespaceNumber()
+	go func() {
+		source, err := trace.Open(trace.Options{})
+		if err != nil {
+			k.said(Witnessing{Degraded: err})
+			return
+		}
+		defer source.Close()
+		k.said(Witnessing{source.Name(), source.Attributes(), source.Degraded()})
+		err = source.Run(ctx, func(w trace.Write) {
+			if h, ours := written(w, netns); ours {
+				k.ground.drop()
+				box.Post(h)
+				time.AfterFunc(afterthought, func() { k.ground.drop(); box.Post(agent.Hint{Keys: h.Keys}) })
+			}
+		}, func() { box.Post(everything) })
+		if err != nil {
+			k.said(Witnessing{Degraded: err})
+		}
+	}()
+}
+
+// written turns a write into a hint. Our own are none, nor are those in other
+// network namespaces; one whose namespace is not known is, but nobody is named.
+func written(w trace.Write, netns uint64) (agent.Hint, bool) {
+	key, ours := keyOf(w.Key)
+	if !ours || w.PID == os.Getpid() || w.NetNS != 0 && w.NetNS != netns {
+		return agent.Hint{}, false
+	}
+	h := agent.Hint{Keys: []sysctl.Key{key}}
+	if w.NetNS == netns {
+		t := agent.Trace{Time: w.Time, ID: "sysctl/" + key.String(), Old: w.Old, New: w.New, By: agent.Actor{PID: w.PID}}
+		if w.UID >= 0 {
+			t.By.UID, t.By.Comm = w.UID, w.Comm
+		}
+		h.Traces = []agent.Trace{t}
+	}
+	return h, true
+}
+
+// keyOf reads net/ipv4/conf/SCOPE/NAME.
+func keyOf(path string) (sysctl.Key, bool) {
+	rest, ok := strings.CutPrefix(path, "net/ipv4/conf/")
+	scope, name, cut := strings.Cut(rest, "/")
+	return sysctl.Key{Scope: scope, Name: name}, ok && cut && slices.Contains(sysctl.Names, name)
+}
+
+// namespaceNumber returns the inode of the calling thread's network namespace.
+func namespaceNumber() uint64 {
+	var st unix.Stat_t
+	if unix.Stat("/proc/thread-self/ns/net", &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
