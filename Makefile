@@ -38,8 +38,8 @@ unit: ## what needs no kernel of its own, with the race detector
 
 lint: ## gofmt, vet, staticcheck, tidy, man pages
 	@test -z "$$(gofmt -l agent cmd health packaging sysctl)" || { gofmt -l agent cmd health packaging sysctl; echo 'gofmt: the files above'; exit 1; }
-	go vet ./... && go vet -tags lab ./...
-	$(STATICCHECK) -checks all ./... && $(STATICCHECK) -checks all -tags lab ./...
+	go vet ./... && go vet -tags lab ./... && go vet -tags bench ./agent/lab/bench
+	$(STATICCHECK) -checks all ./... && $(STATICCHECK) -checks all -tags lab ./... && $(STATICCHECK) -checks all -tags bench ./agent/lab/bench
 	go mod tidy -diff
 	@warned="$$(for page in packaging/man/*; do man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null || echo $$page: man failed; done)"; \
 	test -z "$$warned" || { echo "$$warned"; exit 1; }

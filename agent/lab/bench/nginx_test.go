@@ -63,8 +63,8 @@ func load(ctx context.Context, from *lab.Host, clients int, url string, length t
 		return Load{}, err
 	}
 	l, err := ParseLoad(text)
-	if err == nil && l.Bad > 0 {
-		err = fmt.Errorf("%s: %d bad answers", url, l.Bad)
+	if err == nil && l.Errors > 0 {
+		err = fmt.Errorf("%s: %d requests without an answer", url, l.Errors)
 	}
 	return l, err
 }

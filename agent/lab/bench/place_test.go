@@ -27,7 +27,7 @@ func placeRows(ctx context.Context, n *lab.Network) (Section, error) {
 		name    string
 		n, runs int
 		goal    float64
-	}{{"1 VIP", 1, 15, 1}, {"1,000 VIPs", 1000, 5, 1}, {"10,000 VIPs", 10000, 3, 0.8}} {
+	}{{"1 VIP", 1, 15, 1}, {"1,000 VIPs", 1000, 4, 1}, {"10,000 VIPs", 10000, 2, 0.8}} {
 		var ours, theirs []time.Duration
 		err := n.RS1.Do(func() (err error) {
 			ours, theirs, err = placeByTurns(ctx, size.n, size.runs)

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"rsagent/agent/lab"
@@ -18,6 +19,8 @@ type readiness struct {
 	url  string
 	rate []float64
 	p99  []time.Duration
+
+	requests, refused int
 }
 
 // readyRows ask for readiness and for a file by turns: 50 clients on another host.
@@ -51,15 +54,25 @@ func readyRows(ctx context.Context, n *lab.Network) (Section, error) {
 			if err != nil {
 				return s, err
 			}
+			side.requests, side.refused = side.requests+l.Requests, side.refused+l.Refused
 			side.rate, side.p99 = append(side.rate, l.PerSecond), append(side.p99, l.P99)
 		}
 	}
 	const reference = "nginx, a two-byte file"
 	for i, name := range []string{"50 VIPs", "10,000 VIPs"} {
+		name += sides[i].said()
 		s.Rows = append(s.Rows,
 			Row{What: "/readyz with " + name, Unit: PerSecond, Ours: MedianOf("", sides[i].rate), Reference: MedianOf(reference, file.rate), Goal: RatioAtLeast(0.5)},
 			Row{What: "/readyz with " + name + ", p99", Ours: Median("", sides[i].p99), Reference: Median(reference, file.p99)})
 	}
 	s.Note = "`wrk -t1 -c50` for three seconds each from another host, connections that last; nginx has two workers. The agents run with their defaults, but without the probe; all three servers share the machine with wrk."
 	return s, nil
+}
+
+// said is how many answers were that the host is not ready: under load an agent may not get to look in time.
+func (r *readiness) said() string {
+	if r.refused == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.0f %% of the answers 503)", 100*float64(r.refused)/float64(r.requests))
 }

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 const (
-	tunnelRounds = 5
+	tunnelRounds = 4
 	tunnelLength = 2 * time.Second
 )
 
@@ -98,6 +99,9 @@ func (t *traffic) measure(ctx context.Context, client *lab.Host, p path) error {
 		return err
 	}
 	big, err := load(ctx, client, 8, url+"/big", tunnelLength)
+	if err == nil && small.Refused+big.Refused > 0 {
+		err = fmt.Errorf("%s: %d answers are not 200", url, small.Refused+big.Refused)
+	}
 	t.requests, t.bytes = append(t.requests, small.PerSecond), append(t.bytes, big.PerSecond*bigFile)
 	return err
 }

@@ -11,7 +11,9 @@ import (
 type Load struct {
 	PerSecond float64
 	P99       time.Duration
-	Bad       int // answers other than 2xx and 3xx, and socket errors
+	Requests  int
+	Refused   int // answers other than 2xx and 3xx
+	Errors    int // of sockets, time-outs among them
 }
 
 // ParseLoad reads what `wrk --latency` prints.
@@ -31,32 +33,35 @@ func ParseLoad(text string) (Load, error) {
 		case fields[0] == "Requests/sec:":
 			l.PerSecond, err = strconv.ParseFloat(fields[1], 64)
 			found++
-		case strings.HasPrefix(strings.TrimSpace(line), "Non-2xx"):
-			err = l.addBad(fields[len(fields)-1:])
-		case strings.HasPrefix(strings.TrimSpace(line), "Socket errors:"):
-			err = l.addBad(fields[2:])
+		case fields[1] == "requests":
+			l.Requests, err = strconv.Atoi(fields[0])
+			found++
+		case fields[0] == "Non-2xx":
+			l.Refused, err = strconv.Atoi(fields[len(fields)-1])
+		case fields[0] == "Socket" && fields[1] == "errors:":
+			l.Errors, err = sum(fields[2:])
 		}
 		if err != nil {
 			return l, fmt.Errorf("wrk: %q: %w", strings.TrimSpace(line), err)
 		}
 	}
-	if found != 2 {
-		return l, fmt.Errorf("wrk: no rate or no 99th percentile in %q", text)
+	if found != 3 {
+		return l, fmt.Errorf("wrk: no rate, no count or no 99th percentile in %q", text)
 	}
 	return l, nil
 }
 
-// addBad adds up the numbers among words.
-func (l *Load) addBad(words []string) error {
-	numbers := 0
+// sum adds up the numbers among words.
+func sum(words []string) (int, error) {
+	total, numbers := 0, 0
 	for _, w := range words {
 		if n, err := strconv.Atoi(strings.TrimSuffix(w, ",")); err == nil {
-			l.Bad += n
+			total += n
 			numbers++
 		}
 	}
 	if numbers == 0 {
-		return strconv.ErrSyntax
+		return 0, strconv.ErrSyntax
 	}
-	return nil
+	return total, nil
 }

@@ -31,7 +31,7 @@ func TestParseLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Load{PerSecond: 20488.21, P99: 11900 * time.Microsecond, Bad: 13}
+	want := Load{PerSecond: 20488.21, P99: 11900 * time.Microsecond, Requests: 61721, Refused: 7, Errors: 6}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("load (-want +got):\n%s", diff)
 	}
@@ -40,7 +40,7 @@ func TestParseLoad(t *testing.T) {
 // What cannot be read must never be a number in the table.
 func TestParseLoadRefuses(t *testing.T) {
 	t.Parallel()
-	for _, cut := range []string{"99%   11.90ms", "11.90ms", "Requests/sec:  20488.21", "20488.21", "connect 0, read 3, write 1, timeout 2"} {
+	for _, cut := range []string{"99%   11.90ms", "11.90ms", "Requests/sec:  20488.21", "20488.21", "61721", "  61721 requests in 3.01s, 7.12MB read", "connect 0, read 3, write 1, timeout 2"} {
 		if l, err := ParseLoad(strings.Replace(wrkSays, cut, "", 1)); err == nil {
 			t.Errorf("without %q: %+v", cut, l)
 		}
