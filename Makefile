@@ -77,7 +77,7 @@ bin/nginx:
 	@mkdir -p bin/nginx.deb && cd bin/nginx.deb && apt-get download -qq -o APT::Sandbox::User=root nginx && dpkg-deb -x nginx_*.deb . && mv usr/sbin/nginx .. && cd .. && rm -r nginx.deb
 
 # What the bench says of the machine that it ran on.
-HOST = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $(shell nproc) cores, Linux $(shell uname -r)
+HOST = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $(shell nproc) cores, Linux $(shell uname -r), load $(shell cut -d" " -f1 /proc/loadavg) as it began
 
 # What the machine must have, as command=package.
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
