@@ -15,7 +15,7 @@ import (
 // The repairs are done in lives of the agent, each with a fresh state, so that tampering with the same thing again
 // and again does not look like a fight, which is answered with patience on purpose.
 const (
-	lives       = 8
+	lives       = 6
 	vipsPerLife = 8
 	rpPerLife   = 3
 	pace        = 100 * time.Millisecond

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,13 +82,17 @@ func half(ctx context.Context, n *lab.Network, with, without path, ours, theirs 
 	if err != nil {
 		return err
 	}
+	turns := []struct {
+		traffic *traffic
+		path    path
+	}{{ours, with}, {theirs, without}}
 	for range tunnelRounds {
-		if err := ours.measure(ctx, n.Client, with); err != nil {
-			return err
+		for _, t := range turns {
+			if err := t.traffic.measure(ctx, n.Client, t.path); err != nil {
+				return err
+			}
 		}
-		if err := theirs.measure(ctx, n.Client, without); err != nil {
-			return err
-		}
+		slices.Reverse(turns) // so that nobody always comes after the other
 	}
 	return a.end()
 }
