@@ -44,6 +44,13 @@ func TestLoopFight(t *testing.T) {
 		if got := r.contended(); !slices.Equal(got, []string{"sysctl/net.ipv4.conf.tunl0.rp_filter"}) {
 			t.Errorf("contended: %q", got)
 		}
+		audit := newAudit()
+		for _, report := range r.all() {
+			audit.check(t, report.After)
+		}
+		if !audit.seen["contended/ID"][agent.Warning] {
+			t.Error("no finding says that it is contended")
+		}
 		time.Sleep(6 * time.Second)
 		if !strings.Contains(r.fake.Dump(), "net.ipv4.conf.tunl0.rp_filter = 0") {
 			t.Error("not right within 6 s after the fight")

@@ -78,6 +78,10 @@ func IDForms() []IDForm {
 		"our own file under /run/sysctl.d is not in step with what is enforced, or another file of sysctl.d could not be read",
 		whole(`persist/[^/]+\.conf`),
 	}, {
+		"contended/ID", []Severity{Warning},
+		"somebody else undoes the repair of ID again and again",
+		whole(`contended/(?:module|link|sysctl|addr|persist)/\S+`),
+	}, {
 		"service/VIP:PORT[PATH]", []Severity{Critical},
 		"the service does not answer on the VIP",
 		whole(`service/` + patternVIP + `:[0-9]+(?:/\S*)?`),

@@ -68,7 +68,7 @@ func ReadDrain(dir string, now time.Time) DrainState {
 
 func readDrain(dir string, now time.Time) (s DrainState, expired bool) {
 	path := filepath.Join(dir, DrainFile)
-	b, err := readSmall(path)
+	b, err := readSmall(path, maxDrainFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return DrainState{}, false
 	}
@@ -118,7 +118,7 @@ func printable(s string, n int) string {
 }
 
 // readSmall reads a regular file of bounded size, and never waits for one.
-func readSmall(path string) ([]byte, error) {
+func readSmall(path string, most int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -131,9 +131,9 @@ func readSmall(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxDrainFile+1))
-	if err == nil && len(b) > maxDrainFile {
-		err = fmt.Errorf("larger than %d bytes", maxDrainFile)
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("larger than %d bytes", most)
 	}
 	return b, err
 }

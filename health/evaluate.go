@@ -38,7 +38,7 @@ func (h *Health) publish(in Input, v Verdict) {
 		Now: in.Now, Started: h.started, Policy: in.Policy,
 		Report: h.report, Seen: h.seen, Beat: h.beat, Problem: h.problem, Verdict: v,
 		Drain: h.drain, Stopping: h.stopping, Probing: in.Probing, Probes: h.probes, Services: in.Services,
-		Drifts: h.drifts, Totals: h.totals,
+		Drifts: h.drifts, Totals: h.totals, Sources: h.sources, Refused: h.refused,
 	}}
 	if prev != nil && sameVIPs(prev.Verdict.VIPs, v.VIPs) {
 		p.vips = prev.vips
@@ -54,11 +54,12 @@ func (h *Health) publish(in Input, v Verdict) {
 	}
 }
 
-// glance publishes that the loop has turned and what it mended on its way,
-// which changes no verdict.
+// glance publishes what changes no verdict: that the loop has turned, what it
+// mended on its way, and how the agent itself goes. The caller holds h.mu.
 func (h *Health) glance() {
 	p := *h.current.Load()
 	p.Beat, p.Problem, p.Drifts, p.Totals = h.beat, h.problem, h.drifts, h.totals
+	p.Sources, p.Refused = h.sources, h.refused
 	h.current.Store(&p)
 }
 

@@ -24,7 +24,10 @@ type Config struct {
 	// VIP is then not ready before its first result, whatever that says.
 	ProbeInterval time.Duration
 	StateDir      string // where the drain file is; empty for none
-	Dial          Dialer // for service checks; nil means DialVIP
+	// LedgerFile is the name of the ledger's file in StateDir; empty for none.
+	LedgerFile string
+	Complain   func(error) // takes what is wrong with files of our own; nil for nobody
+	Dial       Dialer      // for service checks; nil means DialVIP
 }
 
 func (c Config) normal() Config {
@@ -73,6 +76,8 @@ type Health struct {
 	ledger   ledger
 	drifts   []Drift // the ledger's list
 	totals   Totals
+	sources  []Source
+	refused  string // why the newest config is not the one in force
 
 	started  time.Time
 	dial     Dialer
@@ -101,6 +106,7 @@ func New(cfg Config) *Health {
 	h.interval.Store(int64(h.cfg.Interval))
 	h.dial, h.watch.dir = h.cfg.Dial, cfg.StateDir
 	h.drain = h.watch.look(h.started)
+	h.loadLedger()
 	h.metrics = newMetrics(h)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -119,24 +125,23 @@ func (h *Health) Report(r agent.Report, err error) {
 		h.problem = err.Error()
 	}
 	if r.Focused {
-		if len(agent.Drift(r.Before)) > 0 {
-			h.ledger.add(r)
-			h.drifts = h.ledger.list()
-		}
-		h.count(r)
+		h.record(r)
 		h.glance()
 		return
 	}
 	if err == nil || len(r.After) > 0 {
 		h.report, h.seen = r, h.beat
-		h.ledger.add(r)
-		h.drifts = h.ledger.list()
-		h.count(r)
+		h.record(r)
 	}
 	h.evaluate()
 }
 
-func (h *Health) count(r agent.Report) {
+// record takes a report into the ledger and the counters.
+func (h *Health) record(r agent.Report) {
+	n := h.ledger.add(r)
+	if n.changed {
+		h.drifts = h.ledger.list()
+	}
 	h.totals.Drifts = h.ledger.drifts
 	for _, s := range r.Done {
 		if s.Err == nil {
@@ -145,8 +150,49 @@ func (h *Health) count(r agent.Report) {
 			h.totals.Failed++
 		}
 	}
-	h.metrics.pass.Observe(r.Took.Seconds())
+	h.metrics.record(r, n)
 }
+
+// Drift returns the ledger's entry about a finding, if there is one.
+func (h *Health) Drift(id string) (Drift, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d, ok := h.ledger.entries[id]
+	if !ok {
+		return Drift{}, false
+	}
+	return d.Drift, true
+}
+
+// A Source is where the daemon hears of changes.
+type Source struct {
+	Name   string `json:"name"`   // netlink, bpf, fanotify, poll
+	Detail string `json:"detail"` // what it tells
+}
+
+// NamesWriters reports whether the source knows who made a change.
+func (s Source) NamesWriters() bool { return s.Name == "bpf" }
+
+// SetSources takes the sources that are active now.
+func (h *Health) SetSources(sources []Source) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sources = slices.Clone(sources)
+	h.glance()
+}
+
+// SetConfigProblem says why the newest config was refused while the last good
+// one goes on. Empty says that the newest one is in force.
+func (h *Health) SetConfigProblem(problem string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused = problem
+	h.glance()
+}
+
+// HookDropped counts transitions that the hook was not called for, because
+// too many were waiting.
+func (h *Health) HookDropped(n int) { h.metrics.dropped.Add(float64(n)) }
 
 // Probe takes the result of probing one VIP. Results for VIPs that are not in
 // the config are dropped.

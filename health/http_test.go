@@ -133,7 +133,12 @@ func TestStatusJSON(t *testing.T) {
 	cfg := testConfig()
 	cfg.Services, cfg.ProbeInterval = []Service{web}, time.Second
 	h := New(cfg)
-	h.Report(inOrder(critical("route/172.25.84.101")), nil)
+	r := inOrder(critical("route/172.25.84.101"))
+	r.Would = []agent.Action{agent.LinkUp{Device: "tunl0"}}
+	r.Contended = []agent.Contention{{ID: rpFilter, Fix: agent.SetSysctl{}, Times: 12, Owner: []string{"tuned."}}}
+	h.Report(r, nil)
+	h.SetSources([]Source{{"netlink", "links"}})
+	h.SetConfigProblem("rsagent.yaml:1:1: no")
 	h.service(ServiceResult{Service: web, Detail: "HTTP status 503, want 200 to 399", Time: time.Now()})
 	h.Probe(vipA, ProbeResult{Outcome: Failed, Detail: "the tunnel is down", Time: time.Now()})
 	h.Probe(vipB, ProbeResult{Detail: "no /dev/net/tun", Time: time.Now()})
@@ -157,6 +162,19 @@ func TestStatusJSON(t *testing.T) {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 	if raw["state"] != "critical" || raw["ready"] != false || raw["draining"].(map[string]any)["reason"] != "disk" {
+		t.Errorf("%s", body)
+	}
+	var daemon struct {
+		Events    []Source    `json:"events"`
+		Refused   string      `json:"config_refused"`
+		Would     []string    `json:"would"`
+		Contended []FightJSON `json:"contended"`
+	}
+	if err := json.Unmarshal(body, &daemon); err != nil {
+		t.Fatal(err)
+	}
+	if daemon.Events[0].Name != "netlink" || daemon.Refused != "rsagent.yaml:1:1: no" || daemon.Would[0] != "ip link set dev tunl0 up" ||
+		daemon.Contended[0].ID != rpFilter || daemon.Contended[0].By != "unknown" || daemon.Contended[0].Owner[0] != "tuned." {
 		t.Errorf("%s", body)
 	}
 	var ledger struct{ Drifts []Drift }

@@ -22,13 +22,18 @@ const maxFindings = 1000
 type metrics struct {
 	health  *Health
 	pass    prometheus.Histogram
+	repair  prometheus.Histogram
+	drifts  *prometheus.CounterVec // kind
+	repairs *prometheus.CounterVec // kind, result
+	dropped prometheus.Counter
+	kinds   map[string]bool
 	handler http.Handler
 
 	ready, draining, evaluated, beat *prometheus.Desc
 	vipReady, vipPresent             *prometheus.Desc
 	finding, findings                *prometheus.Desc
-	drifts, repairs                  *prometheus.Desc
 	service, probe, build            *prometheus.Desc
+	contended, refused, info, source *prometheus.Desc
 }
 
 func newMetrics(h *Health) *metrics {
@@ -49,14 +54,17 @@ func newMetrics(h *Health) *metrics {
 		vipPresent: desc("vip_present", "1 if the VIP is on the tunnel; absent while that is not known.", "vip"),
 		finding:    desc("finding", "1 for each finding that is not in order.", "id", "severity"),
 		findings:   desc("findings", "Findings that are not in order.", "severity"),
-		drifts:     desc("drift_total", "Findings that came up since the start."),
-		repairs:    desc("repair_total", "Actions that were tried since the start.", "result"),
 		service:    desc("service_up", "1 if the service answers; absent before the first check.", "vip", "port"),
 		probe:      desc("probe_up", "1 if the probe of the data path is answered; absent while it cannot tell.", "vip"),
 		build:      desc("build_info", "Always 1; the labels say what is running.", "version", "goversion"),
+		contended:  desc("contended", "1 for each finding that somebody else keeps changing.", "id"),
+		refused:    desc("config_refused", "1 if the newest config was refused and the last good one goes on."),
+		info:       desc("config_info", "Always 1; the label is the hash of what the config asks for.", "hash"),
+		source:     desc("event_source", "1 for each source of events that is active.", "source"),
 	}
+	m.count()
 	r := prometheus.NewRegistry()
-	r.MustRegister(m, m.pass, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(m, m.pass, m.repair, m.drifts, m.repairs, m.dropped, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.handler = promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 	return m
 }
@@ -65,7 +73,7 @@ func newMetrics(h *Health) *metrics {
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		m.ready, m.draining, m.evaluated, m.beat, m.vipReady, m.vipPresent, m.finding, m.findings,
-		m.drifts, m.repairs, m.service, m.probe, m.build,
+		m.service, m.probe, m.build, m.contended, m.refused, m.info, m.source,
 	} {
 		ch <- d
 	}
@@ -80,19 +88,16 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	counter := func(d *prometheus.Desc, n int, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
-	}
 	gauge(m.ready, one(s.Verdict.Ready))
 	gauge(m.draining, one(s.Drain.Draining))
 	gauge(m.evaluated, seconds(s.Seen))
 	gauge(m.beat, seconds(s.Beat))
 	gauge(m.build, 1, s.Version, runtime.Version())
-	counter(m.drifts, s.Totals.Drifts)
-	counter(m.repairs, s.Totals.Repaired, "done")
-	counter(m.repairs, s.Totals.Failed, "failed")
+	gauge(m.refused, one(s.Refused != ""))
+	gauge(m.info, 1, s.Config)
 	m.collectVIPs(s, gauge)
 	m.collectFindings(s, gauge)
+	m.collectDaemon(s, gauge)
 }
 
 type gauge func(d *prometheus.Desc, v float64, labels ...string)
@@ -135,6 +140,24 @@ func (m *metrics) collectFindings(s Snapshot, g gauge) {
 	}
 	for _, severity := range []agent.Severity{agent.Warning, agent.Unknown, agent.Critical} {
 		g(m.findings, float64(agent.Count(findings, severity)), severity.String())
+	}
+}
+
+// collectDaemon tells of fights and of the sources of events.
+func (m *metrics) collectDaemon(s Snapshot, g gauge) {
+	seen := map[string]bool{}
+	for _, c := range s.Report.Contended {
+		if id := strings.ToValidUTF8(c.ID, "?"); !seen[id] && len(seen) < maxFindings {
+			seen[id] = true
+			g(m.contended, 1, id)
+		}
+	}
+	named := map[string]bool{}
+	for _, one := range s.Sources {
+		if !named[one.Name] {
+			named[one.Name] = true
+			g(m.source, 1, one.Name)
+		}
 	}
 }
 

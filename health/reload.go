@@ -10,12 +10,12 @@ import (
 // Reload takes a new config. VIPs that stay keep their history. A VIP that
 // joins does not take a host out that is in service: the host is judged
 // without it until something is known about it, for three intervals (of the
-// loop or of the probe, the longer) at most. StateDir and Dial stay as they
-// were.
+// loop or of the probe, the longer) at most. StateDir,
+// LedgerFile, Complain and Dial stay as they were.
 func (h *Health) Reload(cfg Config) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	cfg.StateDir, cfg.Dial = h.watch.dir, h.dial
+	cfg.StateDir, cfg.LedgerFile, cfg.Complain, cfg.Dial = h.watch.dir, h.cfg.LedgerFile, h.cfg.Complain, h.dial
 	cfg = cfg.normal()
 	grace := time.Time{}
 	if h.current.Load().Verdict.Ready {

@@ -3,15 +3,20 @@ package health
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 )
 
-// Run follows the drain file and asks the services, until ctx ends; nothing of
-// it is left when it returns. A change to the drain file counts within 100 ms.
+// Run follows the drain file, asks the services and keeps the ledger, until ctx
+// ends; nothing of it is left when it returns, and the ledger is in its file. A
+// change to the drain file counts within 100 ms.
 func (h *Health) Run(ctx context.Context) {
 	c := newChecker(h.dial, func() time.Duration { return time.Duration(h.interval.Load()) }, h.service)
 	c.set(ctx, h.targets())
 	defer c.set(ctx, nil)
+	var keeping sync.WaitGroup
+	defer keeping.Wait()
+	keeping.Go(func() { h.keepLedger(ctx) })
 	ticker := time.NewTicker(drainPoll)
 	defer ticker.Stop()
 	stale := false

@@ -30,6 +30,8 @@ type Snapshot struct {
 	Services []ServiceResult
 	Drifts   []Drift // what differs first, then what was repaired last
 	Totals   Totals
+	Sources  []Source
+	Refused  string // why the newest config is not in force; empty if it is
 }
 
 // Totals count since the start.

@@ -31,10 +31,26 @@ type StatusJSON struct {
 	Interval   float64        `json:"interval_seconds"`
 	Rise       int            `json:"rise"`
 	Fall       int            `json:"fall"`
-	Problem    string         `json:"problem,omitempty"` // of the last pass
-	Drifts     []Drift        `json:"drifts"`            // the last ones
+	Problem    string         `json:"problem,omitempty"`        // of the last pass
+	Refused    string         `json:"config_refused,omitempty"` // why the newest config is not in force
+	Events     []Source       `json:"events"`
+	Contended  []FightJSON    `json:"contended"`
+	Would      []string       `json:"would"`  // what is only reported: commands that were not run
+	Drifts     []Drift        `json:"drifts"` // the last ones
 	DriftTotal int            `json:"drift_total"`
 	Repairs    map[string]int `json:"repair_total"`
+}
+
+// FightJSON is something that somebody else keeps changing.
+type FightJSON struct {
+	ID    string    `json:"id"`
+	Since time.Time `json:"since"`
+	Times int       `json:"times"` // repairs
+	Next  time.Time `json:"next"`  // no repair before this
+	Fix   string    `json:"fix"`   // the repair
+	By    string    `json:"by"`
+	// Owner says who it may be and which setting ends the fight.
+	Owner []string `json:"owner,omitempty"`
 }
 
 // VIPJSON is the answer for one VIP.
@@ -70,6 +86,7 @@ func (s Snapshot) JSON() StatusJSON {
 		Stopping: s.Stopping, Version: s.Version, Started: s.Started, Evaluated: s.Seen,
 		Age: max(s.Age(), 0).Seconds(), Took: s.Report.Took.Seconds(), Interval: s.Policy.Interval.Seconds(),
 		Rise: s.Policy.Rise, Fall: s.Policy.Fall, Problem: s.Problem,
+		Refused: s.Refused, Events: orEmpty(s.Sources), Contended: s.fights(), Would: commands(s.Report.Would),
 		Drifts: orEmpty(s.Drifts[:min(len(s.Drifts), lastDrifts)]), DriftTotal: s.Totals.Drifts,
 		Repairs: map[string]int{"done": s.Totals.Repaired, "failed": s.Totals.Failed},
 	}
@@ -87,6 +104,22 @@ func (s Snapshot) JSON() StatusJSON {
 	}
 	if s.Drain.Draining {
 		out.Draining = &DrainJSON{s.Drain.Drain, s.Drain.Corrupt}
+	}
+	return out
+}
+
+func (s Snapshot) fights() []FightJSON {
+	out := make([]FightJSON, len(s.Report.Contended))
+	for i, c := range s.Report.Contended {
+		out[i] = FightJSON{ID: c.ID, Since: c.Since, Times: c.Times, Next: c.Until, Fix: c.Fix.String(), By: c.By.String(), Owner: c.Owner}
+	}
+	return out
+}
+
+func commands(actions []agent.Action) []string {
+	out := make([]string, len(actions))
+	for i, a := range actions {
+		out[i] = a.String()
 	}
 	return out
 }

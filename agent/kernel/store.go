@@ -39,13 +39,7 @@ type storedBaseline struct {
 	agent.Baseline
 }
 
-func (s FileStore) path() string {
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
-		return filepath.Join(s.Dir, "baseline.json")
-	}
-	return filepath.Join(s.Dir, fmt.Sprintf("baseline-%d.json", st.Ino))
-}
+func (s FileStore) path() string { return filepath.Join(s.Dir, statedir.Name("baseline")) }
 
 // Load returns the baseline of this boot and network namespace. It is empty if
 // there is no file, or one from another boot or namespace: what was found
@@ -81,8 +75,8 @@ func (s FileStore) setAside(why error) error {
 	if s.Damaged == nil {
 		return why
 	}
-	aside := s.path() + ".damaged"
-	if err := os.Rename(s.path(), aside); err != nil {
+	aside, err := statedir.SetAside(s.Dir, filepath.Base(s.path()))
+	if err != nil {
 		return fmt.Errorf("%w; setting it aside: %w", why, err)
 	}
 	s.Damaged(aside, why)

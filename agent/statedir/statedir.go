@@ -39,6 +39,23 @@ func Replace(dir, name string, content []byte) (err error) {
 	return Sync(dir)
 }
 
+// Name returns the name of a file of which each network namespace has its own:
+// kind-<number>.json, the number being that of /proc/self/ns/net.
+func Name(kind string) string {
+	var st syscall.Stat_t
+	if err := syscall.Stat("/proc/thread-self/ns/net", &st); err != nil {
+		return kind + ".json"
+	}
+	return fmt.Sprintf("%s-%d.json", kind, st.Ino)
+}
+
+// SetAside renames a file that cannot be understood, so that nothing of it is
+// lost, and returns its new path.
+func SetAside(dir, name string) (aside string, err error) {
+	aside = filepath.Join(dir, name+".damaged")
+	return aside, os.Rename(filepath.Join(dir, name), aside)
+}
+
 // Open opens a file to read, write and lock, and makes it if need be.
 func Open(dir, name string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
