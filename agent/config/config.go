@@ -32,6 +32,7 @@ type Config struct {
 	AllowEmpty bool
 	Probe      Probe
 	Health     Health
+	Hook       Hook
 	Log        Log
 }
 
@@ -156,6 +157,7 @@ func standard(notBuilt map[string]string) Config {
 		Interval: time.Second,
 		Probe:    Probe{Interval: 5 * time.Second},
 		Health:   Health{Listen: ":9811", Rise: 2, Fall: 1},
+		Hook:     Hook{Timeout: 5 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 	for _, s := range settings {

@@ -80,6 +80,7 @@ func TestDefaults(t *testing.T) {
 		Interval: time.Second,
 		Probe:    Probe{Interval: 5 * time.Second},
 		Health:   Health{Listen: ":9811", Rise: 2, Fall: 1},
+		Hook:     Hook{Timeout: 5 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 	got, problems := Parse("rsagent.yaml", []byte("vips: [172.25.84.100]\n"))
@@ -118,6 +119,7 @@ interval: 1m
 probe: {interval: 1h}
 persist: false
 health: {listen: "[::1]:80", rise: 3, fall: 4}
+hook: {command: [/usr/local/bin/on-drift, "--to", "a \"b\", c", ""], timeout: 1m}
 log: {level: debug, format: json}
 `
 
@@ -140,6 +142,7 @@ func TestEverythingBuilt(t *testing.T) {
 		Interval: time.Minute,
 		Probe:    Probe{Interval: time.Hour},
 		Health:   Health{Listen: "[::1]:80", Rise: 3, Fall: 4},
+		Hook:     Hook{Command: []string{"/usr/local/bin/on-drift", "--to", `a "b", c`, ""}, Timeout: time.Minute},
 		Log:      Log{Level: "debug", Format: "json"},
 	}
 	got, problems := parse("rsagent.yaml", []byte(full), nil)

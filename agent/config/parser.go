@@ -86,6 +86,10 @@ func (p *parser) config(top *yaml.Node, c *Config) {
 // setting reads one row of the table.
 func (p *parser) setting(name string, n *yaml.Node, c *Config) {
 	s := settings[slices.IndexFunc(settings, func(s setting) bool { return s.name == name })]
+	if s.list != nil {
+		s.list(p, n, s, c)
+		return
+	}
 	v, ok := p.scalar(n, name, s.want)
 	if !ok {
 		return

@@ -40,6 +40,8 @@ func (s setting) kind(c Config) string {
 	switch {
 	case strings.Contains(s.want, "duration"):
 		return "duration"
+	case s.list != nil:
+		return "list of strings"
 	case tag == "!!str" && strings.Contains(s.want, "a number"):
 		return "string or integer"
 	case tag == "!!int":

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	yaml "go.yaml.in/yaml/v4"
 )
 
 // A setting is a key with one value. The order of the table is that of the
@@ -15,6 +17,8 @@ type setting struct {
 	about string // what it does, for the reference
 	// read stores a value, or returns what is wrong with it.
 	read func(*Config, value) string
+	// list reads a key that has a list, in place of read.
+	list func(p *parser, n *yaml.Node, s setting, c *Config)
 	// show returns the value as it is written in a file.
 	show func(Config) string
 }
@@ -132,6 +136,21 @@ var settings = []setting{
 		about: "How many bad evaluations in a row it takes to be no longer ready.",
 		read:  func(c *Config, v value) (wrong string) { c.Health.Fall, wrong = v.number(1, 100); return },
 		show:  func(c Config) string { return strconv.Itoa(c.Health.Fall) },
+	}, {
+		name:  "hook.command",
+		want:  "a list of at most 16 texts, the first of them an absolute path, or [] for none",
+		about: hookAbout,
+		list:  (*parser).readCommand,
+		show:  func(c Config) string { return flow(c.Hook.Command) },
+	}, {
+		name:  "hook.timeout",
+		want:  "a duration from 100ms to 1m, such as 5s",
+		about: "How long it may take before it is killed, with everything that it has started.",
+		read: func(c *Config, v value) (wrong string) {
+			c.Hook.Timeout, wrong = v.duration(100*time.Millisecond, time.Minute)
+			return
+		},
+		show: func(c Config) string { return short(c.Hook.Timeout) },
 	}, {
 		name:  "log.level",
 		want:  "debug, info, warning or error",
