@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"syscall"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"rsagent/agent/config"
+	"rsagent/agent/statedir"
 	"rsagent/health"
 	"rsagent/health/page"
 )
@@ -27,13 +29,16 @@ type front struct {
 	agent   net.Listener // nil: not asked for
 	server  *http.Server
 	traffic *page.Traffic
+	hook    *hook // told of readiness; nil for none
 }
 
 // open opens the sockets, so that a port that is taken is an error before
 // anything is changed. Sockets handed over by systemd, named health and
 // agent-check, go before the config's.
 func openFront(cfg config.Config, stateDir string, log logrus.FieldLogger) (*front, error) {
-	f := &front{health: health.New(healthConfig(cfg, stateDir)), log: log, config: cfg.Health}
+	checked := healthConfig(cfg, stateDir)
+	checked.LedgerFile, checked.Complain = statedir.Name("ledger"), func(err error) { log.Warn(err) }
+	f := &front{health: health.New(checked), log: log, config: cfg.Health}
 	handed, err := activation.ListenersWithNames()
 	if err != nil {
 		return nil, fmt.Errorf("socket activation: %w", err)
@@ -93,7 +98,8 @@ func (f *front) admit(cfg config.Config) error {
 func (f *front) run(ctx context.Context) (stop func()) {
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, f.health.Shutdown)
-	go f.health.Run(serving)
+	var watching sync.WaitGroup
+	watching.Go(func() { f.health.Run(serving) })
 	go f.tell(serving)
 	go f.traffic.Run(serving)
 	if f.http != nil {
@@ -107,6 +113,7 @@ func (f *front) run(ctx context.Context) (stop func()) {
 		defer done()
 		_ = f.server.Shutdown(limit) // who is still asking then has had the answer "not ready"
 		cancel()
+		watching.Wait() // the ledger is in its file
 		f.close()
 	}
 }
@@ -135,6 +142,7 @@ func (f *front) tell(ctx context.Context) {
 }
 
 func (f *front) transition(t health.Transition) {
+	f.hook.readiness(t)
 	entry := f.log.WithField("who", "host")
 	if t.VIP.IsValid() {
 		entry = f.log.WithField("who", t.VIP.String())

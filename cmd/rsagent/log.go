@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -30,42 +31,67 @@ func configureLog(log *logrus.Logger, level, format string) error {
 	return nil
 }
 
-// logReport writes a line for each transition, and none for a pass that found
-// everything as the one before left it: findings that are new or have changed,
-// actions, and findings that are gone. Of each of these no more than most are
-// written, and then how many more there were.
-func logReport(log logrus.FieldLogger, prev, now agent.Report) {
-	known, before, left := byID(prev.After), byID(now.Before), byID(now.After)
+// log writes a line for each transition and for each action, and no more than
+// most of a kind; then how many more there were.
+func (c changes) log(log logrus.FieldLogger) {
 	found, done, gone := &limiter{log: log}, &limiter{log: log}, &limiter{log: log}
-	for _, f := range agent.Drift(now.Before) {
-		if old, ok := known[f.ID]; !ok || old.Severity != f.Severity || old.Got != f.Got {
-			found.finding(f)
-		}
+	for _, one := range c.found {
+		found.line(func() { one.drifted(log) })
 	}
-	failing := failures(prev)
-	for _, s := range now.Done {
-		entry := log.WithField("action", s.Action.String())
-		switch {
-		case s.Err == nil:
-			done.line(func() { entry.Info("done") })
-		case failing[s.Action.String()] != reason(s):
-			done.line(func() { entry.WithField("error", reason(s)).Error("not done") })
-		}
+	for _, d := range c.deeds {
+		done.line(func() { d.write(log) })
 	}
-	for _, f := range agent.Drift(now.After) { // came up during the pass
-		_, old := known[f.ID]
-		if _, seen := before[f.ID]; !seen && !old {
-			found.finding(f)
-		}
+	for _, one := range c.came {
+		found.line(func() { one.drifted(log) })
 	}
-	for _, f := range union(agent.Drift(prev.After), agent.Drift(now.Before)) {
-		if _, still := left[f.ID]; !still {
-			gone.line(func() { log.WithField("id", f.ID).Info("in order again") })
-		}
+	for _, one := range c.gone {
+		gone.line(func() { log.WithFields(one.fields()).Info("in order again") })
 	}
 	found.rest("findings")
 	done.rest("actions")
 	gone.rest("findings in order again")
+}
+
+func (c change) drifted(log logrus.FieldLogger) {
+	entry := log.WithFields(c.fields()).WithField("severity", c.finding.Severity.String())
+	switch {
+	case c.event == contended:
+		entry.Warn("contended")
+	case c.finding.Severity == agent.Warning:
+		entry.Warn("drift")
+	default:
+		entry.Error("drift")
+	}
+}
+
+// fields are those of every line about a finding. What is not known is left
+// out; who did it is said to be unknown.
+func (c change) fields() logrus.Fields {
+	out := logrus.Fields{"id": c.finding.ID, "want": c.finding.Want, "got": c.finding.Got}
+	d := c.drift
+	if d.ID == "" {
+		return out
+	}
+	out["by"] = d.By
+	if d.Action != "" {
+		out["action"] = d.Action
+	}
+	if c.event == repaired && !d.Open() {
+		out["took"] = d.Repaired.Sub(d.Since).Round(time.Microsecond).String()
+	}
+	return out
+}
+
+func (d deed) write(log logrus.FieldLogger) {
+	entry := log.WithField("action", d.action)
+	if d.id != "" {
+		entry = entry.WithField("id", d.id)
+	}
+	if d.failed != "" {
+		entry.WithField("error", d.failed).Error("not done")
+		return
+	}
+	entry.Info("done")
 }
 
 // part returns what prev says of the findings of a focused report.
@@ -97,46 +123,4 @@ func (l *limiter) rest(of string) {
 	if l.n > most {
 		l.log.WithField("more", l.n-most).Info("and more " + of)
 	}
-}
-
-func (l *limiter) finding(f agent.Finding) {
-	entry := l.log.WithFields(logrus.Fields{"id": f.ID, "severity": f.Severity.String(), "want": f.Want, "got": f.Got})
-	l.line(func() {
-		if f.Severity == agent.Warning {
-			entry.Warn("drift")
-			return
-		}
-		entry.Error("drift")
-	})
-}
-
-func byID(findings []agent.Finding) map[string]agent.Finding {
-	out := map[string]agent.Finding{}
-	for _, f := range agent.Drift(findings) {
-		out[f.ID] = f
-	}
-	return out
-}
-
-func failures(r agent.Report) map[string]string {
-	out := map[string]string{}
-	for _, s := range r.Failed() {
-		out[s.Action.String()] = reason(s)
-	}
-	return out
-}
-
-// union returns the findings of both, each ID once, in their order.
-func union(a, b []agent.Finding) []agent.Finding {
-	seen := map[string]bool{}
-	var out []agent.Finding
-	for _, list := range [][]agent.Finding{a, b} {
-		for _, f := range list {
-			if !seen[f.ID] {
-				seen[f.ID] = true
-				out = append(out, f)
-			}
-		}
-	}
-	return out
 }

@@ -42,8 +42,11 @@ func (d *daemon) reload() (agent.Order, bool) {
 	}
 	if err != nil {
 		d.log.WithError(err).Error("config refused, the last good one goes on")
+		d.front.health.SetConfigProblem(err.Error())
 		return agent.Order{}, false
 	}
+	d.front.health.SetConfigProblem("")
+	d.hook.follow(cfg.Hook)
 	d.front.health.Reload(healthConfig(cfg, d.app.stateDir))
 	d.probing.follow(cfg)
 	d.log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")

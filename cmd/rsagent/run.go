@@ -36,6 +36,8 @@ type daemon struct {
 	notify  notifier
 	front   *front
 	probing *probing
+	hook    *hook
+	teller  *teller
 	release func() // the state directory; nil while only observing
 	prev    agent.Report
 	failed  string // the last pass's error, said once
@@ -56,6 +58,7 @@ func (a *app) run(c *cobra.Command) error {
 	defer k.Close()
 	d := &daemon{app: a, command: c, kernel: k, log: logrus.New(), notify: newNotifier()}
 	d.log.SetOutput(a.stderr)
+	defer toJournal(d.log, a.stderr)()
 	if err := d.admit(cfg); err != nil {
 		return err
 	}
@@ -63,6 +66,10 @@ func (a *app) run(c *cobra.Command) error {
 	if d.front, err = openFront(cfg, a.stateDir, d.log); err != nil {
 		return err
 	}
+	d.hook = newHook(d.log, d.front.health.HookDropped)
+	defer d.hook.end()
+	d.hook.follow(cfg.Hook)
+	d.front.hook, d.teller = d.hook, newTeller(d.log, d.front.health, d.hook)
 	defer d.front.run(c.Context())()
 	d.probing = &probing{kernel: k, health: d.front.health, log: d.log, hurry: make(chan struct{}, 1), ctx: c.Context()}
 	d.probing.follow(cfg)
@@ -71,6 +78,7 @@ func (a *app) run(c *cobra.Command) error {
 	loop := agent.Loop{Kernel: k, Store: a.store(true).Cached(), Report: d.report}
 	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(asks(c.Context(), hup, cfg, a.configPath)))
 	d.notify.stopping()
+	d.teller.end()
 	d.log.Info("stopped; the VIPs stay in place")
 	return nil
 }
@@ -117,14 +125,14 @@ func (d *daemon) leave() {
 func (d *daemon) report(r agent.Report, err error) {
 	d.front.health.Report(r, err)
 	if r.Focused {
-		logReport(d.log, part(d.prev, r), r)
+		d.teller.report(part(d.prev, r), r)
 		d.notify.pass(d.prev, nil) // the whole is as it was
 		return
 	}
 	if len(r.Done) > 0 || r.State() != d.prev.State() {
 		d.probing.soon()
 	}
-	logReport(d.log, d.prev, r)
+	d.teller.report(d.prev, r)
 	d.prev = r
 	d.notify.pass(r, err)
 	if err == nil {

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sirupsen/logrus"
+
+	"rsagent/agent"
+	"rsagent/health"
+	"rsagent/sysctl"
+)
+
+const rpFilter = "sysctl/net.ipv4.conf.all.rp_filter"
+
+// lines takes a log, without what varies.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func testLog() (*logrus.Logger, *lines) {
+	log, out := logrus.New(), &lines{}
+	log.SetOutput(out)
+	log.SetLevel(logrus.DebugLevel)
+	log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true})
+	return log, out
+}
+
+// repair is the report of a pass that found rp_filter wrong and mended it.
+func repair(traces ...agent.Trace) agent.Report {
+	fix := agent.SetSysctl{Key: sysctl.Key{Scope: sysctl.All, Name: sysctl.RPFilter}}
+	return agent.Report{
+		Time: time.Now(), Took: 1200 * time.Microsecond, Focused: true, Traces: traces, Done: []agent.Step{{Action: fix}},
+		Before: []agent.Finding{{ID: rpFilter, Severity: agent.Critical, Want: "0", Got: "1", Fix: fix}},
+		After:  []agent.Finding{{ID: rpFilter, Want: "0", Got: "0"}},
+	}
+}
+
+func trace() agent.Trace {
+	return agent.Trace{Time: time.Now(), ID: rpFilter, Old: "0", New: "1", By: agent.Actor{PID: 4711, Comm: "sysctl"}}
+}
+
+const told3 = `level=error msg=drift action="sysctl -w net.ipv4.conf.all.rp_filter=0" by=AUTHOR got=1 id=sysctl/net.ipv4.conf.all.rp_filter severity=critical want=0
+level=info msg=done action="sysctl -w net.ipv4.conf.all.rp_filter=0" id=sysctl/net.ipv4.conf.all.rp_filter
+level=info msg="in order again" action="sysctl -w net.ipv4.conf.all.rp_filter=0" by=AUTHOR got=1 id=sysctl/net.ipv4.conf.all.rp_filter took=1.2ms want=0
+`
+
+func by(author string) string { return strings.ReplaceAll(told3, "AUTHOR", author) }
+
+// The line waits for an author where one may still come, for a tenth of a
+// second at most, and the pass does not wait for the line.
+func TestTellerWaitsForTheAuthor(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		sources []health.Source
+		late    time.Duration // after which the trace comes; 0: never
+		waits   time.Duration
+		want    string
+	}{
+		{"no source that names writers", []health.Source{{Name: "netlink"}}, 50 * time.Millisecond, 0, by("unknown")},
+		{"a late trace", []health.Source{{Name: "bpf"}}, 50 * time.Millisecond, 50 * time.Millisecond, by(`"sysctl[4711] uid 0"`)},
+		{"no trace", []health.Source{{Name: "bpf"}}, 0, authorWait, by("unknown")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				log, out := testLog()
+				h := health.New(health.Config{})
+				h.SetSources(test.sources)
+				teller := newTeller(log, h, nil)
+				report := func(r agent.Report) {
+					h.Report(r, nil)
+					teller.report(part(agent.Report{}, r), r)
+				}
+				start, seen := time.Now(), trace()
+				report(repair())
+				if time.Since(start) > 0 {
+					t.Error("the pass had to wait")
+				}
+				if test.late > 0 {
+					time.AfterFunc(test.late, func() {
+						report(agent.Report{Time: time.Now(), Focused: true, Traces: []agent.Trace{{Time: seen.Time.Add(time.Microsecond), ID: seen.ID, New: "1", By: seen.By}}})
+					})
+				}
+				told := time.Duration(-1)
+				for told < 0 && time.Since(start) < time.Second {
+					synctest.Wait()
+					if out.String() != "" {
+						told = time.Since(start)
+						break
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+				if diff := cmp.Diff(test.want, out.String()); diff != "" || told != test.waits {
+					t.Errorf("told after %s, want %s (-want +got):\n%s", told, test.waits, diff)
+				}
+				teller.end()
+			})
+		})
+	}
+}
+
+// What waits is told at the end, and a backlog waits for nobody.
+func TestTellerTellsAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, out := testLog()
+		h := health.New(health.Config{})
+		h.SetSources([]health.Source{{Name: "bpf"}})
+		teller := newTeller(log, h, nil)
+		start := time.Now()
+		for range 3 * tellable {
+			r := repair()
+			h.Report(r, nil)
+			teller.report(part(agent.Report{}, r), r)
+		}
+		synctest.Wait()
+		if n := strings.Count(out.String(), "msg=drift"); n != 2*tellable {
+			t.Errorf("%d drifts told at once, want %d", n, 2*tellable)
+		}
+		teller.end()
+		if n := strings.Count(out.String(), "msg=drift"); n != 3*tellable || time.Since(start) > 0 {
+			t.Errorf("%d drifts told after %s, want %d at once", n, time.Since(start), 3*tellable)
+		}
+	})
+}
+
+// A thousand lost VIPs are not a thousand lines; fights have words of their
+// own, and what has not changed has none.
+func TestChangesAreLogged(t *testing.T) {
+	t.Parallel()
+	log, out := testLog()
+	none := func(string) (health.Drift, bool) { return health.Drift{}, false }
+	var many []agent.Finding
+	for range 1000 {
+		many = append(many, agent.Finding{ID: "addr/tunl0/10.0.0." + string(rune('a'+len(many)%26)) + strings.Repeat("x", len(many)/26), Severity: agent.Critical, Want: "present", Got: "absent"})
+	}
+	newChanges(agent.Report{}, agent.Report{Before: many, After: many}, none).log(log)
+	if n := strings.Count(out.String(), "\n"); n != most+1 || !strings.Contains(out.String(), `msg="and more findings" more=980`) {
+		t.Errorf("%d lines:\n%s", n, out)
+	}
+	if c := newChanges(agent.Report{After: many}, agent.Report{Before: many, After: many}, none); !c.none() {
+		t.Errorf("changes of nothing: %d, %d, %d", len(c.found), len(c.came), len(c.gone))
+	}
+	log, out = testLog()
+	fight := []agent.Finding{{ID: "contended/" + rpFilter, Severity: agent.Warning, Want: "left alone", Got: "undone 12 times in 3s"}}
+	newChanges(agent.Report{}, agent.Report{After: fight}, none).log(log)
+	newChanges(agent.Report{After: fight}, agent.Report{}, none).log(log)
+	want := `level=warning msg=contended got="undone 12 times in 3s" id=contended/sysctl/net.ipv4.conf.all.rp_filter severity=warning want="left alone"
+level=info msg="in order again" got="undone 12 times in 3s" id=contended/sysctl/net.ipv4.conf.all.rp_filter want="left alone"
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
