@@ -46,6 +46,7 @@ func busy(vips int) *Health {
 	}
 	h := New(cfg)
 	h.Report(r, nil)
+	h.SetSources([]Source{{Name: "netlink"}, {Name: "bpf"}, {Name: "poll"}})
 	for _, s := range cfg.Services {
 		h.service(ServiceResult{Service: s, Up: true, Time: time.Now()})
 	}

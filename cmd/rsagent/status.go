@@ -14,11 +14,14 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	var output, url string
+	var drift bool
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Print what the running daemon says",
 		Long: `Ask the running daemon, on this host or at --url, and print what it says: ready
-or not and why, VIPs, services, probe, drain, and what drifted last.`,
+or not and why, VIPs, services, probe, drain, and what drifted last. With --drift
+the whole ledger: what drifted, when, from what to what, by whom, and after how
+long it was in order again.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -31,10 +34,14 @@ or not and why, VIPs, services, probe, drain, and what drifted last.`,
 				}
 				url = "http://" + address
 			}
-			return a.status(c, url+"/status", output)
+			if drift {
+				return a.fetch(c, url+"/drift", output, a.ledger)
+			}
+			return a.fetch(c, url+"/status", output, a.status)
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text or json")
+	c.Flags().BoolVar(&drift, "drift", false, "print the ledger of drifts")
 	c.Flags().StringVar(&url, "url", "", "`URL` of another host's daemon, such as http://172.25.84.2:9811")
 	return c
 }
@@ -58,7 +65,8 @@ func (a *app) endpoint(c *cobra.Command) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-func (a *app) status(c *cobra.Command, url, output string) error {
+// fetch asks the daemon and has the answer printed, unless JSON is wanted.
+func (a *app) fetch(c *cobra.Command, url, output string, print func(io.Reader) error) error {
 	req, err := http.NewRequestWithContext(c.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -76,9 +84,24 @@ func (a *app) status(c *cobra.Command, url, output string) error {
 		_, err := io.Copy(a.stdout, resp.Body)
 		return err
 	}
-	s, err := page.Decode(resp.Body)
-	if err != nil {
+	if err := print(resp.Body); err != nil {
 		return fmt.Errorf("%s: %w", url, err)
 	}
+	return nil
+}
+
+func (a *app) status(body io.Reader) error {
+	s, err := page.Decode(body)
+	if err != nil {
+		return err
+	}
 	return page.Text(a.stdout, s, newText(a.stdout).paint)
+}
+
+func (a *app) ledger(body io.Reader) error {
+	l, err := page.DecodeLedger(body)
+	if err != nil {
+		return err
+	}
+	return page.LedgerText(a.stdout, l, newText(a.stdout).paint)
 }

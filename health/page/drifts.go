@@ -24,13 +24,10 @@ type DriftRow struct {
 	Action        string
 	By            string
 	Times         int
-	Contended     bool // it keeps coming back
+	Contended     bool // somebody else undoes the repair again and again
 }
 
-const (
-	shownDrifts = 12
-	contended   = 3 // times, from which somebody else seems to want it otherwise
-)
+const shownDrifts = 12
 
 func newDriftList(s health.Snapshot) DriftList {
 	out := DriftList{
@@ -51,7 +48,7 @@ func driftRow(d health.Drift, now time.Time) DriftRow {
 	r := DriftRow{
 		ID: clip(d.ID, 160), Got: clip(d.Got, 120), Want: clip(d.Want, 120), State: stateOf(d.Severity),
 		Open: d.Open(), When: ago(now.Sub(d.Since)), Stamp: d.Since.UTC().Format(time.RFC3339),
-		Action: d.Action, By: clip(by(d.By), 80), Times: d.Times, Contended: d.Times >= contended,
+		Action: d.Action, By: clip(by(d.By), 80), Times: d.Times, Contended: d.Contended,
 	}
 	r.Outcome = outcome(d)
 	if !r.Open {

@@ -33,6 +33,10 @@ type host struct {
 	drain    health.DrainState
 	drifts   []health.Drift
 	totals   health.Totals
+	sources  []health.Source
+	refused  string
+	fights   []agent.Contention
+	would    []agent.Action
 	unseen   bool
 	node     string
 	age      time.Duration
@@ -81,7 +85,7 @@ func (h host) report() agent.Report {
 		}
 	}
 	kept = append(kept, h.findings...)
-	return agent.Report{Time: noon, Took: 3 * time.Millisecond, Before: kept, After: kept, VIPs: h.vips}
+	return agent.Report{Time: noon, Took: 3 * time.Millisecond, Before: kept, After: kept, VIPs: h.vips, Contended: h.fights, Would: h.would}
 }
 
 // snapshot returns the host as health would publish it.
@@ -91,7 +95,7 @@ func (h host) snapshot() health.Snapshot {
 	s := health.Snapshot{
 		Node: "rs1", Version: "1.4.0", Config: "3f9a1c77e2b0", Now: noon, Started: noon.Add(-49 * time.Hour),
 		Policy: policy, Drain: h.drain, Probing: true, Probes: map[netip.Addr]health.ProbeResult{},
-		Services: h.services, Drifts: h.drifts, Totals: h.totals,
+		Services: h.services, Drifts: h.drifts, Totals: h.totals, Sources: h.sources, Refused: h.refused,
 	}
 	if h.node != "" {
 		s.Node = h.node
@@ -145,7 +149,7 @@ func anySender() agent.Finding {
 func drifts() []health.Drift {
 	at := func(ago time.Duration) time.Time { return noon.Add(-ago) }
 	return []health.Drift{
-		{ID: "sysctl/net.ipv4.conf.all.rp_filter", Severity: agent.Critical, Want: "0", Got: "1", FirstSeen: at(3 * time.Hour), Since: at(8 * time.Second), LastSeen: at(time.Second), Action: "sysctl -w net.ipv4.conf.all.rp_filter=0", Times: 14, By: "sysctl[4711]", Attempts: 8},
+		{ID: "sysctl/net.ipv4.conf.all.rp_filter", Severity: agent.Critical, Want: "0", Got: "1", FirstSeen: at(3 * time.Hour), Since: at(8 * time.Second), LastSeen: at(time.Second), Action: "sysctl -w net.ipv4.conf.all.rp_filter=0", Times: 14, By: "sysctl[4711] uid 0", Attempts: 8, Contended: true},
 		{ID: "addr/tunl0/172.25.84.100", Severity: agent.Critical, Want: "present", Got: "absent", FirstSeen: at(40 * time.Minute), Since: at(5 * time.Minute), LastSeen: at(5 * time.Minute), Repaired: at(5*time.Minute - 3*time.Millisecond), Action: "ip addr add 172.25.84.100/32 dev tunl0 label tunl0:rs", Times: 2, By: "unknown"},
 		{ID: "link/tunl0/up", Severity: agent.Critical, Want: "up", Got: "down", FirstSeen: at(5 * time.Hour), Since: at(5 * time.Hour), LastSeen: at(5 * time.Hour), Repaired: at(5*time.Hour - 4*time.Second), Times: 1, By: "unknown"},
 	}
@@ -156,6 +160,11 @@ func hosts() map[string]host {
 	green := host{vips: 1, services: web(0)}
 	red := green
 	red.findings, red.drifts, red.totals = []agent.Finding{rpFilter()}, drifts(), health.Totals{Drifts: 17, Repaired: 16, Failed: 1}
+	red.sources = []health.Source{{Name: "netlink", Detail: "links, addresses, rp_filter"}, {Name: "bpf", Detail: "sysctl writes with pid and command"}, {Name: "poll", Detail: "every 1s"}}
+	red.fights = []agent.Contention{{
+		ID: "sysctl/net.ipv4.conf.all.rp_filter", Fix: rpFilter().Fix, Times: 14, By: agent.Actor{PID: 4711, Comm: "sysctl"},
+		Owner: []string{"/etc/sysctl.d/99-hardening.conf:3 sets it to 1."},
+	}}
 	red.probes = map[int]health.ProbeResult{0: {Outcome: health.Failed, Detail: "rp_filter drops it (net.ipv4.conf.all.rp_filter is 1)", Time: noon}}
 	draining := green
 	draining.drain = health.DrainState{Draining: true, Drain: health.Drain{Since: noon.Add(-4 * time.Minute), Until: noon.Add(11 * time.Minute), Reason: "kernel update"}}
@@ -163,6 +172,8 @@ func hosts() map[string]host {
 	many.probes = map[int]health.ProbeResult{17: {Outcome: health.Failed, Detail: "the VIP is not on this host", Time: noon}}
 	many.services[1].Up, many.services[1].Detail = false, "connection refused"
 	warned := green
+	warned.refused = "rsagent.yaml:2:11: interval: 10 has no unit: want a duration from 100ms to 1h, such as 1s"
+	warned.would = []agent.Action{rpFilter().Fix}
 	warned.findings, warned.drifts, warned.totals = []agent.Finding{anySender()}, drifts()[1:], health.Totals{Drifts: 3, Repaired: 2}
 	return map[string]host{
 		"green": green, "red": red, "draining": draining, "many": many, "warned": warned,

@@ -80,6 +80,7 @@ func Text(w io.Writer, s Status, paint Paint) error {
 	t.reasons()
 	t.vips()
 	t.findings()
+	t.daemon()
 	t.drifts()
 	return t.w.Flush()
 }

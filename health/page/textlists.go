@@ -104,6 +104,42 @@ func (t *text) findings() {
 	}
 }
 
+// daemon prints what the agent itself has to say: a config that was refused,
+// fights, what is only reported, and where it hears of changes.
+func (t *text) daemon() {
+	if t.s.Refused != "" {
+		t.printf("\n%s: the newest config is not in force, the last good one is\n", t.paint(agent.Warning, "config refused"))
+		for line := range strings.Lines(t.s.Refused) {
+			t.printf("  %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+	if len(t.s.Contended) > 0 {
+		t.printf("\ncontended\n")
+	}
+	for _, c := range t.s.Contended {
+		t.printf("  %s: undone %d times, last by %s\n", t.paint(agent.Warning, c.ID), c.Times, c.By)
+		for _, owner := range c.Owner {
+			t.printf("    %s\n", owner)
+		}
+	}
+	if len(t.s.Would) > 0 {
+		t.printf("\nonly reported; it would run\n")
+	}
+	for i, command := range t.s.Would {
+		if i == textTells {
+			t.printf("  and %d more; rsagent status -o json has them all\n", len(t.s.Would)-i)
+			break
+		}
+		t.printf("  %s\n", command)
+	}
+	for i, one := range t.s.Events {
+		if i == 0 {
+			t.printf("\nhears of changes by\n")
+		}
+		t.printf("  %-12s%s\n", one.Name, one.Detail)
+	}
+}
+
 // drifts prints the last ones, what differs still first.
 func (t *text) drifts() {
 	if len(t.s.Drifts) == 0 {
@@ -112,7 +148,7 @@ func (t *text) drifts() {
 	t.printf("\nlast drifts (%d since the start)\n", t.s.DriftTotal)
 	for i, d := range t.s.Drifts {
 		if i == textDrifts {
-			t.printf("  and more at /drift\n")
+			t.printf("  and more: rsagent status --drift\n")
 			break
 		}
 		severity := agent.OK
@@ -135,7 +171,7 @@ func story(d health.Drift) string {
 	if d.Times > 1 {
 		out += fmt.Sprintf(", %d times", d.Times)
 	}
-	if d.Times >= contended {
+	if d.Contended {
 		out += ": contended"
 	}
 	if d.Action != "" {

@@ -24,6 +24,11 @@ type View struct {
 	MoreReasons           int
 	Drain                 string
 	Problem               string
+	Refused               string
+	Contended             []string // sentences
+	Would                 []string // commands that are only reported
+	MoreWould             int
+	Events                string // where changes are heard of
 	Hops                  []Hop
 	VIPs                  VIPTable
 	Drifts                DriftList
@@ -45,6 +50,7 @@ func NewView(s health.Snapshot, rates []Rate) View {
 		Hops: Hops(s, latest(rates, s.Now)), VIPs: newVIPTable(s), Drifts: newDriftList(s),
 		Plot: NewPlot(rates, s.Now),
 	}
+	v.daemon(s)
 	v.readiness(s)
 	v.headline(s, st)
 	for _, r := range s.Verdict.Reasons {
@@ -58,6 +64,28 @@ func NewView(s health.Snapshot, rates []Rate) View {
 		v.Reasons = append(v.Reasons, clip(sentence(r), 300))
 	}
 	return v
+}
+
+// daemon tells how the agent itself goes.
+func (v *View) daemon(s health.Snapshot) {
+	v.Refused = clip(s.Refused, 400)
+	for _, c := range s.Report.Contended[:min(len(s.Report.Contended), maxShown)] {
+		text := fmt.Sprintf("%s is contended: undone %d times", c.ID, c.Times)
+		if c.By.Known() {
+			text += ", last by " + c.By.String()
+		}
+		v.Contended = append(v.Contended, clip(strings.Join(append([]string{text + "."}, c.Owner...), " "), 400))
+	}
+	shown := s.Report.Would[:min(len(s.Report.Would), maxShown)]
+	for _, a := range shown {
+		v.Would = append(v.Would, a.String())
+	}
+	v.MoreWould = len(s.Report.Would) - len(shown)
+	var names []string
+	for _, one := range s.Sources {
+		names = append(names, one.Name)
+	}
+	v.Events = strings.Join(names, ", ")
 }
 
 func (v *View) readiness(s health.Snapshot) {

@@ -92,7 +92,7 @@ func TestDrifts(t *testing.T) {
 		t.Errorf("%d rows and %d more", len(list.Rows), list.More)
 	}
 	fight := list.Rows[0]
-	if !fight.Open || !fight.Contended || fight.By != "sysctl[4711]" || fight.Outcome != "differs still, 8 attempts to repair it failed" {
+	if !fight.Open || !fight.Contended || fight.By != "sysctl[4711] uid 0" || fight.Outcome != "differs still, 8 attempts to repair it failed" {
 		t.Errorf("%+v", fight)
 	}
 	if got := list.Rows[1].Outcome; got != "repaired after 3 ms" {
