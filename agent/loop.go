@@ -22,7 +22,7 @@ type Loop struct {
 	Report func(Report, error)
 	// Owner, if not nil, is asked once when a fight begins: who the other may
 	// be and which setting ends the fight, one sentence each.
-	Owner func(Contention) []string
+	Owner func(Desired, Contention) []string
 }
 
 // Run makes a pass at once, then on hints and every interval, until ctx ends.
@@ -137,7 +137,7 @@ func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error
 	now := time.Now()
 	for _, c := range t.fights.note(r, now) {
 		if t.Owner != nil {
-			t.fights.byFix[c.Fix].Owner = t.Owner(c)
+			t.fights.byFix[c.Fix].Owner = t.Owner(t.Want, c)
 		}
 	}
 	t.fights.forget(now)

@@ -23,9 +23,15 @@ const (
 	exitUnknown
 )
 
-// exitConfig is what the daemon ends with when its config is refused (EX_CONFIG
-// in sysexits.h): starting it again would be in vain, and the unit says so.
-const exitConfig = 78
+// refused is what the daemon ends with when its config is refused: under
+// systemd EX_CONFIG (sysexits.h), since starting it again would be in vain, and
+// the unit says so.
+func refused() int {
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		return 78
+	}
+	return exitUnknown
+}
 
 // app is one invocation.
 type app struct {

@@ -47,6 +47,7 @@ func (d *daemon) reload() (agent.Order, bool) {
 	}
 	d.front.health.SetConfigProblem("")
 	d.hook.follow(cfg.Hook)
+	d.sources(cfg.Interval)
 	d.front.health.Reload(healthConfig(cfg, d.app.stateDir))
 	d.probing.follow(cfg)
 	d.log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")

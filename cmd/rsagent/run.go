@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -21,7 +23,7 @@ func (a *app) runCommand() *cobra.Command {
 and rp_filter, and every interval. SIGHUP reads the config again; a bad one is
 refused and the last good one goes on. SIGTERM ends it and leaves the VIPs in
 place: only rsagent teardown takes them away. A config that is refused at the
-start ends it with exit code 78.`,
+start ends it, under systemd with exit code 78, so that it is not started again.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.run(c) },
 	}
@@ -39,8 +41,12 @@ type daemon struct {
 	hook    *hook
 	teller  *teller
 	release func() // the state directory; nil while only observing
-	prev    agent.Report
-	failed  string // the last pass's error, said once
+
+	hearing  sync.Mutex // guards what follows
+	writes   kernel.Witnessing
+	interval time.Duration
+	prev     agent.Report
+	failed   string // the last pass's error, said once
 }
 
 func (a *app) run(c *cobra.Command) error {
@@ -48,15 +54,14 @@ func (a *app) run(c *cobra.Command) error {
 	defer deaf()
 	cfg, err := a.load(c)
 	if err != nil {
-		a.exit = exitConfig
+		a.exit = refused()
 		return err
 	}
-	k, err := kernel.New(kernel.Settle(udevWait))
-	if err != nil {
+	d := &daemon{app: a, command: c, log: logrus.New(), notify: newNotifier()}
+	if d.kernel, err = kernel.New(kernel.Settle(udevWait), kernel.Witness(d.witnessed)); err != nil {
 		return err
 	}
-	defer k.Close()
-	d := &daemon{app: a, command: c, kernel: k, log: logrus.New(), notify: newNotifier()}
+	defer d.kernel.Close()
 	d.log.SetOutput(a.stderr)
 	defer toJournal(d.log, a.stderr)()
 	if err := d.admit(cfg); err != nil {
@@ -71,11 +76,12 @@ func (a *app) run(c *cobra.Command) error {
 	d.hook.follow(cfg.Hook)
 	d.front.hook, d.teller = d.hook, newTeller(d.log, d.front.health, d.hook)
 	defer d.front.run(c.Context())()
-	d.probing = &probing{kernel: k, health: d.front.health, log: d.log, hurry: make(chan struct{}, 1), ctx: c.Context()}
+	d.sources(cfg.Interval)
+	d.probing = &probing{kernel: d.kernel, health: d.front.health, log: d.log, hurry: make(chan struct{}, 1), ctx: c.Context()}
 	d.probing.follow(cfg)
 	defer d.probing.end()
 	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
-	loop := agent.Loop{Kernel: k, Store: a.store(true).Cached(), Report: d.report}
+	loop := agent.Loop{Kernel: d.kernel, Store: a.store(true).Cached(), Report: d.report, Owner: d.owner}
 	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(asks(c.Context(), hup, cfg, a.configPath)))
 	d.notify.stopping()
 	d.teller.end()
