@@ -109,7 +109,13 @@ func (m *mirror) follow(a announced) {
 		return
 	}
 	vip := a.Prefix.Addr()
-	list := slices.DeleteFunc(slices.Clone(m.vips[vip]), func(b agent.Addr) bool { return b.Prefix == a.Prefix })
+	// Addresses that differ in nothing but their peers are several of one prefix.
+	same := func(b agent.Addr) bool { return b.Prefix == a.Prefix }
+	if a.Special || slices.ContainsFunc(m.vips[vip], func(b agent.Addr) bool { return same(b) && b.Special }) {
+		m.valid = false
+		return
+	}
+	list := slices.DeleteFunc(slices.Clone(m.vips[vip]), same)
 	if a.there {
 		list = append(list, a.Addr)
 	}

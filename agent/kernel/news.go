@@ -25,6 +25,10 @@ var watched = []int{
 // newsBuffer holds the announcements of a few thousand changes.
 const newsBuffer = 4 << 20
 
+// newsAtOnce is more than the buffer holds: when so much has been read and more
+// is there, it comes faster than we read.
+const newsAtOnce = 1 << 14
+
 // A news reads what the kernel announces, in its order. Whoever wants to know
 // how things are now reads what has come so far, see catchUp: the kernel has
 // announced a change before it answers the request for it.
@@ -33,6 +37,7 @@ type news struct {
 	file   *os.File
 	conn   syscall.RawConn
 	buffer []byte
+	most   int // messages to read at once, see receive
 	tell   func(messages []syscall.NetlinkMessage, lost bool)
 }
 
@@ -43,7 +48,7 @@ func subscribe(tell func([]syscall.NetlinkMessage, bool)) (*news, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	n := &news{file: os.NewFile(uintptr(fd), "netlink news"), buffer: make([]byte, 64<<10), tell: tell}
+	n := &news{file: os.NewFile(uintptr(fd), "netlink news"), buffer: make([]byte, 64<<10), most: newsAtOnce, tell: tell}
 	err = errors.Join(attachFilter(fd), unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
 	for _, group := range watched {
 		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group))
@@ -111,11 +116,12 @@ func (n *news) catchUp() error {
 	return err
 }
 
-// receive reads until nothing is waiting.
+// receive reads until nothing is waiting. Where that does not end, the rest
+// counts as lost for now, so that nobody waits for the end of a storm.
 func (n *news) receive(fd int) (any bool, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for {
+	for range n.most {
 		size, from, err := unix.Recvfrom(fd, n.buffer, unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
@@ -136,6 +142,8 @@ func (n *news) receive(fd int) (any bool, err error) {
 		n.tell(messages, err != nil)
 		any = true
 	}
+	n.tell(nil, true)
+	return true, nil
 }
 
 func (n *news) close() { _ = n.file.Close() }
