@@ -38,7 +38,9 @@ func (k *Kernel) Watch(ctx context.Context) <-chan agent.Hint {
 			case <-time.After(wait):
 			}
 			wait = min(2*wait, 5*time.Second)
-			n, err = subscribe(k.told)
+			if n, err = subscribe(k.told); err == nil {
+				box.Post(everything) // what happened while nobody listened
+			}
 		}
 	}()
 	return box.Hints()
