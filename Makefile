@@ -18,7 +18,7 @@ PACKAGE_ENV  = NFPM='$(NFPM)' VERSION='$(VERSION)' PACKAGE_VERSION='$(PACKAGE_VE
 SHELL        = /bin/bash -o pipefail
 
 .NOTPARALLEL:
-.PHONY: help build demo test unit lint rules browser launcher lab matrix truth bench packages package-lint rpm deps clean
+.PHONY: help build demo test unit lint rules browser launcher lab matrix truth tamper bench packages package-lint rpm deps clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -62,6 +62,9 @@ matrix: build ## the acceptance scene on every kernel we promise
 	  RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -run '^TestLab$$/^(classic|run|effective)$$' \
 	    -exec '$(CURDIR)/bin/rslab exec --kernel '$$k' --timeout 10m --' ./cmd/rsagent | tee bin/matrix.log || exit 1; \
 	  ! grep 'no tests to run' bin/matrix.log || exit 1; done
+
+tamper: deps build ## 2,000 steps of tampering with a host that is watched over; SEED=N plays one again
+	go test -tags lab -count=1 -v -timeout 40m -run TestTamper -exec '$(CURDIR)/bin/rslab exec --timeout 40m --' ./cmd/rsagent -tamper.steps 2000 -tamper.seed $(or $(SEED),0)
 
 truth: deps build ## readiness against what a client sees, for every breakage and each pair
 	go test -tags lab -count=1 -v -timeout 20m -run TestTruth -exec '$(CURDIR)/bin/rslab exec --timeout 20m --' ./cmd/rsagent

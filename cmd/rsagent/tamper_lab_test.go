@@ -23,7 +23,7 @@ import (
 // Tampering that failed is played again with -tamper.seed N.
 var (
 	tamperSeed  = flag.Uint64("tamper.seed", 0, "tamper with this seed; 0: any")
-	tamperSteps = flag.Int("tamper.steps", 300, "how many steps to tamper")
+	tamperSteps = flag.Int("tamper.steps", 100, "how many steps to tamper")
 )
 
 // settled is how long the host may take to be in order again: the interval,
