@@ -70,6 +70,7 @@ type (
 	DelAddr struct {
 		Device string
 		Prefix netip.Prefix
+		Peer   netip.Addr // the zero Addr if it has none
 	}
 	// Relabel removes and adds an address back to back, because the kernel
 	// changes no label in place.
@@ -120,9 +121,15 @@ func (UnloadModule) String() string    { return "modprobe -r ipip" }
 func (a Persist) String() string {
 	return "printf '%s\\n' " + strings.Join(settingsIn(a.Content), " ") + " | install -Dm644 /dev/stdin " + PersistPath
 }
-func (a DelAddr) String() string { return "ip addr del " + a.Prefix.String() + " dev " + a.Device }
+func (a DelAddr) String() string {
+	which := a.Prefix.String()
+	if a.Peer.IsValid() { // which the length of the prefix belongs to
+		which = fmt.Sprintf("%s peer %s/%d", a.Prefix.Addr(), a.Peer, a.Prefix.Bits())
+	}
+	return "ip addr del " + which + " dev " + a.Device
+}
 func (a Relabel) String() string {
-	return DelAddr{a.Device, a.Prefix}.String() + "; " + a.Add().String()
+	return DelAddr{Device: a.Device, Prefix: a.Prefix}.String() + "; " + a.Add().String()
 }
 func (a AddAddr) String() string {
 	s := "ip addr add " + a.Prefix.String()

@@ -94,7 +94,7 @@ func (d *differ) stray(vip netip.Addr, a Addr) {
 	case d.carries(a):
 		f.Why += carried
 	case d.want.RemoveStrays || ours:
-		f.Fix = DelAddr{l.Name, a.Prefix}
+		f.Fix = DelAddr{l.Name, a.Prefix, a.Peer}
 	default:
 		f.Why += " It is not ours to remove; \"stray_vips: remove\" in the config makes it ours."
 	}
@@ -143,7 +143,7 @@ func (d *differ) others() {
 		}
 		if a.Label == Label(d.device) {
 			f.Why = "it carries our label and is no longer in the config."
-			f.Fix = DelAddr{d.device, a.Prefix}
+			f.Fix = DelAddr{d.device, a.Prefix, a.Peer}
 			if d.carries(a) {
 				f.Why, f.Fix = f.Why+carried, nil
 			}

@@ -68,6 +68,7 @@ type Addr struct {
 	Broadcast netip.Addr
 	Scope     int  // as in rtnetlink(7): 0 global, 253 link, 254 host
 	Special   bool // it has a peer, or does not live forever
+	Peer      netip.Addr
 }
 
 // Verdict is what the kernel would do with a packet from a client to a VIP

@@ -92,7 +92,7 @@ func removals(device string, got Observed) []Action {
 	var out []Action
 	for _, a := range got.Addrs {
 		if a.Label == Label(device) && got.linkByIndex(a.Index).Name == device {
-			out = append(out, DelAddr{device, a.Prefix})
+			out = append(out, DelAddr{device, a.Prefix, a.Peer})
 		}
 	}
 	return out

@@ -67,7 +67,9 @@ func parseAddr(m []byte, labels map[string]string) (agent.Addr, bool) {
 		rest = rest[min((size+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1), len(rest)):]
 	}
 	a.Prefix = netip.PrefixFrom(ip, int(m[1]))
-	a.Special = a.Special || peer.IsValid() && peer != ip
+	if peer.IsValid() && peer != ip {
+		a.Special, a.Peer = true, peer
+	}
 	return a, a.Prefix.IsValid()
 }
 
@@ -153,15 +155,15 @@ func addrRequests(a agent.Action, index int) []*nl.NetlinkRequest {
 	case agent.AddAddr:
 		return []*nl.NetlinkRequest{addRequest(index, a)}
 	case agent.DelAddr:
-		return []*nl.NetlinkRequest{delRequest(index, a.Prefix)}
+		return []*nl.NetlinkRequest{delRequest(index, a)}
 	case agent.Relabel:
-		return []*nl.NetlinkRequest{delRequest(index, a.Prefix), addRequest(index, a.Add())}
+		return []*nl.NetlinkRequest{delRequest(index, agent.DelAddr{Prefix: a.Prefix}), addRequest(index, a.Add())}
 	}
 	return nil
 }
 
 func addRequest(index int, a agent.AddAddr) *nl.NetlinkRequest {
-	req := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, index, a.Prefix, a.Scope)
+	req := addrRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, index, a.Prefix, a.Scope, a.Prefix.Addr())
 	if a.Label != "" {
 		req.AddData(nl.NewRtAttr(unix.IFA_LABEL, nl.ZeroTerminated(a.Label)))
 	}
@@ -171,20 +173,25 @@ func addRequest(index int, a agent.AddAddr) *nl.NetlinkRequest {
 	return req
 }
 
-func delRequest(index int, prefix netip.Prefix) *nl.NetlinkRequest {
-	return addrRequest(unix.RTM_DELADDR, 0, index, prefix, 0)
+// delRequest names the peer: the kernel deletes an address only if that agrees
+// (inet_rtm_deladdr in net/ipv4/devinet.c).
+func delRequest(index int, a agent.DelAddr) *nl.NetlinkRequest {
+	peer := a.Prefix.Addr()
+	if a.Peer.IsValid() {
+		peer = a.Peer
+	}
+	return addrRequest(unix.RTM_DELADDR, 0, index, a.Prefix, 0, peer)
 }
 
-func addrRequest(kind, flags, index int, prefix netip.Prefix, scope int) *nl.NetlinkRequest {
+func addrRequest(kind, flags, index int, prefix netip.Prefix, scope int, peer netip.Addr) *nl.NetlinkRequest {
 	req := nl.NewNetlinkRequest(kind, unix.NLM_F_REQUEST|flags)
 	msg := nl.NewIfAddrmsg(unix.AF_INET)
 	msg.Prefixlen = uint8(prefix.Bits())
 	msg.Index = uint32(index)
 	msg.Scope = uint8(scope)
 	req.AddData(msg)
-	ip := prefix.Addr().AsSlice()
-	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, ip))
-	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, ip))
+	req.AddData(nl.NewRtAttr(unix.IFA_LOCAL, prefix.Addr().AsSlice()))
+	req.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, peer.AsSlice()))
 	return req
 }
 

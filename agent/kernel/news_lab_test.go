@@ -135,6 +135,23 @@ func TestMirrorPeers(t *testing.T) {
 	}
 }
 
+// TestRemovePeer removes an address that has a peer, which the kernel does only
+// if it is told so.
+func TestRemovePeer(t *testing.T) {
+	l := newListener(t)
+	l.ip("addr add 10.8.8.8 peer 10.8.8.9 dev lo\n")
+	del := agent.DelAddr{Device: "lo", Prefix: netip.MustParsePrefix("10.8.8.8/32"), Peer: netip.MustParseAddr("10.8.8.9")}
+	if err := l.Apply(t.Context(), []agent.Action{del})[0]; err != nil {
+		t.Error(err)
+	}
+	for _, a := range l.observe(agent.Desired{}.Normal()).Addrs {
+		if a.Prefix == del.Prefix {
+			t.Errorf("still there: %+v", a)
+		}
+	}
+	l.ip("addr add 10.8.8.8 peer 10.8.8.9 dev lo\n" + strings.TrimPrefix(del.String(), "ip ") + "\n") // typed
+}
+
 func (l listener) observe(want agent.Desired) agent.Observed {
 	l.Helper()
 	got, err := l.Observe(l.Context(), want)
