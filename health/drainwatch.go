@@ -10,7 +10,7 @@ import (
 
 // drainPoll is how often the drain file is looked at: a stat of one file,
 // which costs two microseconds, against a promise of 100 ms.
-const drainPoll = 50 * time.Millisecond
+const drainPoll = 80 * time.Millisecond
 
 // drainWatch follows the drain file. It reads only what has changed.
 type drainWatch struct {

@@ -25,7 +25,8 @@ func newProber(k *kernel.Kernel, want func() agent.Desired) *probe.Prober {
 			}
 			return probe.Endpoint{Device: d, Name: d.Name(), Client: d.Client(), Stranger: d.Stranger()}, nil
 		},
-		Look: func(ctx context.Context) (agent.Observed, error) { return k.Observe(ctx, want()) },
+		Look:   func(ctx context.Context) (agent.Observed, error) { return k.Observe(ctx, want()) },
+		Glance: func(ctx context.Context) (agent.Observed, error) { return k.Observe(ctx, want().Focus(nil)) },
 	}
 }
 

@@ -69,10 +69,13 @@ func (j Job) vips() []netip.Addr {
 type Prober struct {
 	// Open makes the device. None of avoid may become one of its addresses.
 	Open func(avoid []netip.Addr) (Endpoint, error)
-	// Look returns the present reading of the host. It is asked once a round,
-	// and once more when something did not answer; the second reading must be
-	// as new as the question, since it is what the cause is found by.
+	// Look returns the present reading of the host. It is asked when something
+	// did not answer, and is what the cause is found by.
 	Look func(context.Context) (agent.Observed, error)
+	// Glance returns a reading in which the tunnel and this host's own
+	// addresses are right, and which may leave out all else and be a moment
+	// old. It is asked once a round; nil means Look.
+	Glance func(context.Context) (agent.Observed, error)
 	// Timeout is how long answers are waited for; 0 is the constant Timeout.
 	Timeout time.Duration
 
@@ -166,7 +169,11 @@ var errNoRIP = errors.New("this host has no address of its own on a NIC, to whic
 
 func (r *round) run(ctx context.Context) (err error) {
 	p := r.prober
-	if r.got, err = p.Look(ctx); err != nil {
+	glance := p.Glance
+	if glance == nil {
+		glance = p.Look
+	}
+	if r.got, err = glance(ctx); err != nil {
 		return err
 	}
 	vips := r.job.vips()
