@@ -121,7 +121,7 @@ func TestLostNews(t *testing.T) {
 	// What is announced is heard again.
 	s.eventually(10*time.Second, s.heard, "news are waiting")
 	agenttest.Type(t, agenttest.Shell{TB: t}, "ip addr del 172.25.84.100/32 dev tunl0")
-	s.settle(settled)
+	s.settle(promised)
 }
 
 // churn adds and deletes an address of a foreign device so many times, a
@@ -204,5 +204,5 @@ func TestNewsStorm(t *testing.T) {
 	if used > 2*theirs {
 		t.Errorf("the storm cost %v of processor time, and making it %v", used, theirs)
 	}
-	s.settle(settled)
+	s.settle(promised)
 }

@@ -26,9 +26,9 @@ var (
 	tamperSteps = flag.Int("tamper.steps", 100, "how many steps to tamper")
 )
 
-// settled is how long the host may take to be in order again: the interval,
+// promised is how long the host may take to be in order again: the interval,
 // and much for a slow machine.
-const settled = 5 * time.Second
+const promised = 5 * time.Second
 
 // TestTamper does to a host with a running daemon what people and programs do.
 // After each step everything is in order again, nothing else has changed, and
@@ -97,7 +97,7 @@ func (v *vandal) step() {
 		before, names = v.reading(), nil
 		v.thaw()
 	}
-	took, got := v.settle(settled)
+	took, got := v.settle(promised)
 	v.took = append(v.took, took)
 	v.log = append(v.log, fmt.Sprintf("# frozen %v, in order after %v", frozen, took.Round(time.Millisecond)))
 	v.log = v.log[max(0, len(v.log)-60):]
