@@ -11,9 +11,13 @@ import (
 // without a hint.
 const retry = time.Second
 
-// restingLook is how often something that rests is looked at when hints about
-// it keep coming: often enough to say the truth about it, and cheap.
-const restingLook = 100 * time.Millisecond
+// How often something that rests is looked at when hints about it keep coming.
+// What was found in order may no longer be, and that must be said. What was
+// found amiss stays so, until it is repaired at the end of its rest.
+const (
+	restingLook = 100 * time.Millisecond
+	amissLook   = time.Second
+)
 
 // An agenda knows what has to be looked at, and when.
 type agenda struct {
@@ -22,10 +26,11 @@ type agenda struct {
 	device  string // the tunnel's name here
 	hint    Hint   // what was posted and not looked at
 	pending bool
-	due     time.Time // of the next whole pass
-	release time.Time // of what rests; zero if nothing does
-	looked  time.Time // when the last pass began
-	hinted  bool      // the last pass was begun for a hint alone
+	due     time.Time          // of the next whole pass
+	release time.Time          // of what rests; zero if nothing does
+	looked  time.Time          // when the last pass began
+	known   map[string]Finding // what the last whole report left that is not in order
+	hinted  bool               // the last pass was begun for a hint alone
 	budget  budget
 }
 
@@ -62,34 +67,43 @@ func (a *agenda) next(now time.Time, resting map[string]bool) (s scope, due bool
 // earliest returns when the pending hint may be looked at.
 func (a *agenda) earliest(now time.Time, resting map[string]bool) time.Time {
 	at := a.budget.at(now)
-	if look := a.looked.Add(restingLook); a.rests(resting) && at.Before(look) {
+	spacing, rests := a.rests(resting)
+	if look := a.looked.Add(spacing); rests && at.Before(look) {
 		at = look
 	}
 	return at
 }
 
-// rests reports whether the pending hint is about nothing but what rests.
-func (a *agenda) rests(resting map[string]bool) bool {
+// rests reports whether the pending hint is about nothing but what rests, and
+// how much time to leave between looks at it.
+func (a *agenda) rests(resting map[string]bool) (spacing time.Duration, all bool) {
 	h := a.hint
 	if len(resting) == 0 || h.All || len(h.Addrs)+len(h.Keys)+len(h.Links) == 0 {
-		return false
+		return 0, false
 	}
+	var ids []string
 	for _, v := range h.Addrs {
-		if !resting["addr/"+a.device+"/"+v.String()] {
-			return false
-		}
+		ids = append(ids, "addr/"+a.device+"/"+v.String())
 	}
 	for _, k := range h.Keys {
-		if !resting["sysctl/"+k.String()] {
-			return false
-		}
+		ids = append(ids, "sysctl/"+k.String())
 	}
 	for _, l := range h.Links {
-		if l != a.device || !resting["link/"+a.Want.Device+"/up"] {
-			return false
+		if l != a.device {
+			return 0, false
+		}
+		ids = append(ids, "link/"+a.Want.Device+"/up")
+	}
+	spacing = amissLook
+	for _, id := range ids {
+		if !resting[id] {
+			return 0, false
+		}
+		if _, amiss := a.known[id]; !amiss {
+			spacing = restingLook
 		}
 	}
-	return true
+	return spacing, true
 }
 
 // begin takes the hint: what is posted from now on costs another pass.
@@ -162,8 +176,11 @@ func (b *budget) at(now time.Time) time.Time {
 
 // about reports whether the finding is about a setting or one of the VIPs.
 func about(id string, vips []netip.Addr) bool {
-	if strings.HasPrefix(id, "sysctl/") {
+	switch subject, _, _ := strings.Cut(id, "/"); subject {
+	case "sysctl":
 		return true
+	case "contended":
+		return false // it is kept account of by itself
 	}
 	parts := strings.Split(id, "/")
 	for _, v := range vips {

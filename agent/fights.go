@@ -40,6 +40,7 @@ type fight struct {
 	Contention
 	recent    []time.Time // the last repairs, contendedTimes at most
 	streak    int         // of repairs that were undone at once
+	rest      time.Duration
 	contended bool
 }
 
@@ -81,18 +82,22 @@ func (f *fights) repaired(fix Action, id string, now time.Time) bool {
 		g = &fight{Contention: Contention{ID: id, Fix: fix, Since: now, Until: now}}
 		f.byFix[fix] = g
 	}
-	if now.Sub(g.Until) <= atOnce {
+	switch late := now.Sub(g.Until); {
+	case late <= atOnce:
 		g.streak++
-	} else {
+	case late > g.rest: // he takes his time
 		g.streak = 1
+	default: // slower than before
+		g.streak = max(g.streak-1, 1)
 	}
 	g.Times++
 	g.recent = append(g.recent, now)
 	g.recent = g.recent[max(0, len(g.recent)-contendedTimes):]
-	g.Until = now
+	g.rest = 0
 	if over := g.streak - freeRepeats; over > 0 {
-		g.Until = now.Add(jitter(min(firstRest<<min(over-1, 10), longestRest)))
+		g.rest = min(firstRest<<min(over-1, 10), longestRest)
 	}
+	g.Until = now.Add(jitter(g.rest))
 	began := !g.contended && len(g.recent) == contendedTimes && now.Sub(g.recent[0]) <= contendedWindow
 	g.contended = g.contended || began
 	return began
@@ -149,6 +154,9 @@ func (f *fights) hold(plan []Action, now time.Time) []Action {
 // next returns when the first thing that rests has rested, and which findings
 // rest now.
 func (f *fights) next(now time.Time) (at time.Time, resting map[string]bool) {
+	if len(f.byFix) == 0 {
+		return at, nil
+	}
 	resting = map[string]bool{}
 	for _, g := range f.byFix {
 		if !now.Before(g.Until) {

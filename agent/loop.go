@@ -62,7 +62,6 @@ type turn struct {
 	Loop
 	agenda
 	fights fights
-	known  map[string]Finding // what the last whole report left that is not in order
 	whole  bool               // only a whole pass will do
 }
 
