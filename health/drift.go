@@ -91,9 +91,13 @@ func kindOfAction(a agent.Action) string {
 		return "sysctl"
 	case agent.AddAddr, agent.DelAddr, agent.Relabel:
 		return "addr"
+	case agent.Persist, agent.Unpersist:
+		return "persist"
 	}
 	return otherKind
 }
 
 // repairKinds returns the kinds that there are actions of.
-func repairKinds() []string { return []string{"module", "link", "sysctl", "addr", otherKind} }
+func repairKinds() []string {
+	return []string{"module", "link", "sysctl", "addr", "persist", otherKind}
+}
