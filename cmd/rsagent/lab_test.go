@@ -20,20 +20,6 @@ import (
 	"rsagent/agent/lab"
 )
 
-// TestAlone plays scripts on the machine itself. It comes first, while there is
-// no other network namespace, nor a thread of this process that was in one.
-func TestAlone(t *testing.T) {
-	inLab(t)
-	scripts, err := filepath.Glob("testdata/alone/*.txtar")
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, script := range scripts {
-		_ = exec.Command("modprobe", "-r", "ipip").Run()
-		testscript.RunT(sequential{t}, testscript.Params{Files: []string{script}, Cmds: commands, Setup: setup})
-	}
-}
-
 // TestLab plays scripts in the classic network, built anew for each, on a
 // machine that has not loaded ipip yet. In a script the commands rs1, rs2, dir
 // and client run a command on that host.
