@@ -10,23 +10,22 @@ import (
 	"strings"
 )
 
-// boot boots a machine for o. A machine that dies before it was given its job is booted once more: emulated
-// processors have bad days, and nothing has been done twice. With --accel auto, the first try is KVM's.
-func (o execOptions) boot(ctx context.Context, cacheDir string, k kernel, stderr io.Writer) (*machine, error) {
+// bootMachine boots a machine. One that dies before it was given its job is booted once more: emulated processors have
+// bad days, and nothing has been done twice. With the accelerator auto, the first try is KVM's.
+func bootMachine(ctx context.Context, cacheDir string, k kernel, h hardware, e errand, stderr io.Writer) (*machine, error) {
 	path, err := self()
 	if err != nil {
 		return nil, err
 	}
-	initramfs, err := buildInitramfs(path, k.modules)
+	initramfs, err := buildInitramfs(path, k.modules, e)
 	if err != nil {
 		return nil, err
 	}
-	h := hardware{accel: o.accel, memory: o.memory, cpus: o.cpus, append: o.append, verbose: o.verbose}
 	console := &tail{keep: 64 << 10}
-	if o.verbose {
+	if h.verbose {
 		console.copy = stderr
 	}
-	if o.accel == "auto" {
+	if h.accel == "auto" {
 		h.accel = "tcg"
 		if m, err := tryKVM(ctx, cacheDir, k, h, initramfs, console); m != nil || err != nil {
 			return m, err

@@ -108,7 +108,8 @@ func (o execOptions) runMachine(ctx context.Context, j job, stdout, stderr io.Wr
 		return err
 	}
 	j.Modules = k.modules
-	m, err := o.boot(ctx, c.dir, k, stderr)
+	h := hardware{accel: o.accel, memory: o.memory, cpus: o.cpus, append: o.append, verbose: o.verbose}
+	m, err := bootMachine(ctx, c.dir, k, h, errand{modules: bootModules()}, stderr)
 	if err != nil {
 		return showConsole(stderr, err)
 	}

@@ -27,6 +27,10 @@ func isGuestInit(args []string) bool {
 
 // guestMain is the life of a lab machine: reach the launcher, get onto the host's root, run the command, power off.
 func guestMain() int {
+	if task, ok := readHostTask(); ok {
+		fmt.Fprintf(os.Stderr, "rslab: %v\n", becomeHost(task))
+		return powerOff()
+	}
 	port, err := reachLauncher()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "rslab: %v\n", err)
@@ -96,16 +100,26 @@ func prepare(j job) error {
 	return nil
 }
 
-// reachLauncher loads the modules of the initramfs and opens the port to the launcher.
-func reachLauncher() (*os.File, error) {
+// wake mounts the kernel's own file systems and loads the modules of the initramfs.
+func wake() error {
 	if err := mountAll(mountpoint{"sysfs", "/sys", "sysfs", 0, ""}, mountpoint{"devtmpfs", "/dev", "devtmpfs", 0, ""}); err != nil {
+		return err
+	}
+	return loadModules()
+}
+
+// reachLauncher wakes the machine and opens the port to the launcher.
+func reachLauncher() (*os.File, error) {
+	if err := wake(); err != nil {
 		return nil, err
 	}
-	if err := loadModules(); err != nil {
-		return nil, err
-	}
-	// The device announces its ports on its own time.
-	const patience = 10 * time.Second
+	return openPort()
+}
+
+// patience is how long a device may take to show up: it announces itself on its own time.
+const patience = 10 * time.Second
+
+func openPort() (*os.File, error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if dev, ok := findPort(); ok {
 			return os.OpenFile(dev, os.O_RDWR, 0)

@@ -10,6 +10,12 @@ import (
 	"testing"
 )
 
+// result is what a run of rslab looked like from outside.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
 func errorText(err error) string {
 	if err == nil {
 		return ""

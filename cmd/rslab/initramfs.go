@@ -16,9 +16,15 @@ const (
 	initramfsOrder   = "/modules/order" // names in initramfsModules, one a line, in the order to load them
 )
 
+// errand is what the guest's first process is there for.
+type errand struct {
+	modules []string // to be loaded before anything else
+	note    []byte   // what initramfsMarker says
+}
+
 // buildInitramfs returns the guest's first root file system: this very binary as /init and the modules that it needs
-// to reach the host's root. It is not compressed: an emulated processor unpacks more slowly than it reads.
-func buildInitramfs(self, modulesDir string) ([]byte, error) {
+// to reach its second one. It is not compressed: an emulated processor unpacks more slowly than it reads.
+func buildInitramfs(self, modulesDir string, e errand) ([]byte, error) {
 	if err := checkStatic(self); err != nil {
 		return nil, err
 	}
@@ -30,14 +36,14 @@ func buildInitramfs(self, modulesDir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	order, err := index.loadOrder(bootModules()...)
+	order, err := index.loadOrder(e.modules...)
 	if err != nil {
 		return nil, err
 	}
-	return packInitramfs(binary, modulesDir, order)
+	return packInitramfs(binary, modulesDir, order, e.note)
 }
 
-func packInitramfs(binary []byte, modulesDir string, order []string) ([]byte, error) {
+func packInitramfs(binary []byte, modulesDir string, order []string, note []byte) ([]byte, error) {
 	var out bytes.Buffer
 	out.Grow(len(binary) + 8<<20)
 	archive := newCpioWriter(&out)
@@ -45,7 +51,7 @@ func packInitramfs(binary []byte, modulesDir string, order []string) ([]byte, er
 		archive.dir(dir)
 	}
 	archive.charDevice("dev/console", 5, 1)
-	archive.file(initramfsMarker[1:], 0o644, nil)
+	archive.file(initramfsMarker[1:], 0o644, note)
 	archive.file("init", 0o755, binary)
 	var names strings.Builder
 	for _, file := range order {

@@ -34,12 +34,6 @@ func buildLauncher(t *testing.T) string {
 	return bin
 }
 
-// result is what a run of rslab looked like from outside.
-type result struct {
-	stdout, stderr string
-	code           int
-}
-
 func launch(t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

@@ -81,6 +81,7 @@ func newRootCommand(stdout, stderr io.Writer) *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newExecCommand(), newDemoCommand(), newFetchCommand(), newServeCommand(), newGetCommand(), newNativeInitCommand())
+	root.AddCommand(newExecCommand(), newDemoCommand(), newFetchCommand(), newServeCommand(), newGetCommand(), newNativeInitCommand(),
+		newHostCommand(), newInCommand(), newHostAgentCommand())
 	return root
 }

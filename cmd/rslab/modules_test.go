@@ -55,7 +55,7 @@ func TestInitramfsHoldsModulesInOrder(t *testing.T) {
 	for _, name := range []string{"a/virtio.ko", "b/virtio_pci.ko.xz"} {
 		writeFile(t, filepath.Join(dir, name), "code of "+name)
 	}
-	archive, err := packInitramfs([]byte("ELF"), dir, []string{"a/virtio.ko", "b/virtio_pci.ko.xz"})
+	archive, err := packInitramfs([]byte("ELF"), dir, []string{"a/virtio.ko", "b/virtio_pci.ko.xz"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

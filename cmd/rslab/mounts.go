@@ -36,12 +36,16 @@ func (p mountpoint) mount() error {
 	return nil
 }
 
+// hostRoot is the host's root, at target. cache=loose is right since nobody else writes: what the host changes
+// meanwhile need not be seen.
+func hostRoot(target string) mountpoint {
+	return mountpoint{"hostroot", target, "9p", unix.MS_RDONLY, "trans=virtio,version=9p2000.L,msize=262144,cache=loose"}
+}
+
 // enterHostRoot makes the host's root, under an overlay in memory, the root of this process.
 func enterHostRoot() error {
-	// cache=loose is right since nobody else writes: what the host changes meanwhile need not be seen.
-	const nineP = "trans=virtio,version=9p2000.L,msize=262144,cache=loose"
 	err := mountAll(
-		mountpoint{"hostroot", "/host", "9p", unix.MS_RDONLY, nineP},
+		hostRoot("/host"),
 		mountpoint{"tmpfs", "/upper", "tmpfs", 0, "mode=0755,size=75%"},
 	)
 	if err != nil {

@@ -20,6 +20,9 @@ type hardware struct {
 	cpus    int    // 0: as many as do it good
 	append  []string
 	verbose bool
+	// disk is the image of a host's root: what the host writes is kept while it runs, over reboots too. Empty: a
+	// machine for one job.
+	disk string
 }
 
 // processors is how many the machine gets. More than one emulated processor loses more than it gains wherever the host
@@ -48,8 +51,8 @@ func qemuArgs(k kernel, h hardware) []string {
 	if h.accel == "kvm" {
 		accel, cpu = "kvm", "host"
 	}
-	return []string{
-		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+	args := []string{
+		"-nodefaults", "-no-user-config", "-display", "none",
 		"-machine", "pc", "-accel", accel, "-cpu", cpu,
 		"-smp", strconv.Itoa(h.processors()), "-m", strconv.Itoa(h.memory), "-rtc", "base=utc",
 		"-kernel", k.image, "-initrd", fmt.Sprintf("/proc/self/fd/%d", initramfsFD), "-append", kernelParameters(h),
@@ -60,6 +63,22 @@ func qemuArgs(k kernel, h hardware) []string {
 		"-chardev", fmt.Sprintf("socket,id=port,fd=%d", portFD),
 		"-device", "virtserialport,chardev=port,name=" + portName,
 	}
+	if h.disk == "" {
+		return append(args, "-no-reboot")
+	}
+	return append(args, hostArgs(h.disk)...)
+}
+
+// hostArgs are what a host has beside a machine for one job: a disk, and two NICs on a cable between them, so that
+// one can be the host's own and the other one the rest of the world's.
+func hostArgs(disk string) []string {
+	args := []string{"-drive", "if=virtio,format=raw,snapshot=on,file=" + strings.ReplaceAll(disk, ",", ",,")}
+	for _, nic := range []string{"0", "1"} {
+		args = append(args,
+			"-netdev", "hubport,hubid=0,id=nic"+nic,
+			"-device", "virtio-net-pci,romfile=,netdev=nic"+nic+",mac=52:54:00:00:00:0"+nic)
+	}
+	return args
 }
 
 // kernelParameters come in an order in which the caller's win.

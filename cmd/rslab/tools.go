@@ -27,8 +27,12 @@ func debianPackage(tool string) string {
 		return "apt"
 	case "dpkg-deb":
 		return "dpkg"
+	case "mke2fs":
+		return "e2fsprogs"
 	case "depmod", "modprobe":
 		return "kmod"
+	case "unshare":
+		return "util-linux"
 	case "qemu-system-x86_64":
 		return "qemu-system-x86"
 	default:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // A frame is what launcher and guest say to each other over one virtio-serial port: a kind, a length in four bytes,
@@ -22,6 +23,7 @@ const (
 	frameStderr frameKind = 'E'
 	frameFiles  frameKind = 'F' // guest: a piece of the tar archive of the files to carry out
 	frameExit   frameKind = 'X' // guest: one byte, the exit code; nothing follows
+	frameReboot frameKind = 'B' // to a host's launcher: start the host anew, and answer when it is up again
 	frameFailed frameKind = '!' // guest: why the machine could not run the command; nothing follows
 )
 
@@ -38,6 +40,8 @@ type job struct {
 	Outputs []string // absolute paths to carry out afterwards, where they exist
 	Clock   int64    // the host's time, nanoseconds since 1970
 	Modules string   // the host's folder of the kernel's modules, named by release
+
+	Limit time.Duration // kill the command after this time; only in a host
 }
 
 // wire sends and receives frames. Sending is safe from several goroutines, receiving from one.
