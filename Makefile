@@ -18,7 +18,7 @@ PACKAGE_ENV  = NFPM='$(NFPM)' VERSION='$(VERSION)' PACKAGE_VERSION='$(PACKAGE_VE
 SHELL        = /bin/bash -o pipefail
 
 .NOTPARALLEL:
-.PHONY: help build demo test unit lint rules browser launcher lab matrix truth tamper bench packages package-lint rpm deps clean
+.PHONY: help build demo test unit lint rules browser launcher lab matrix truth tamper test-host bench packages package-lint rpm deps clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -38,8 +38,8 @@ unit: ## what needs no kernel of its own, with the race detector
 
 lint: ## gofmt, vet, staticcheck, tidy, man pages
 	@test -z "$$(gofmt -l agent cmd health packaging sysctl)" || { gofmt -l agent cmd health packaging sysctl; echo 'gofmt: the files above'; exit 1; }
-	go vet ./... && go vet -tags lab ./... && go vet -tags bench ./agent/lab/bench
-	$(STATICCHECK) -checks all ./... && $(STATICCHECK) -checks all -tags lab ./... && $(STATICCHECK) -checks all -tags bench ./agent/lab/bench
+	go vet ./... && go vet -tags lab ./... && go vet -tags bench ./agent/lab/bench && go vet -tags host ./cmd/rsagent
+	$(STATICCHECK) -checks all ./... && $(STATICCHECK) -checks all -tags lab ./... && $(STATICCHECK) -checks all -tags bench ./agent/lab/bench && $(STATICCHECK) -checks all -tags host ./cmd/rsagent
 	go mod tidy -diff
 	@warned="$$(for page in packaging/man/*; do man --warnings -E UTF-8 -l -Tutf8 -Z $$page 2>&1 >/dev/null || echo $$page: man failed; done)"; \
 	test -z "$$warned" || { echo "$$warned"; exit 1; }
@@ -66,6 +66,10 @@ matrix: build ## the acceptance scene on every kernel we promise
 tamper: deps build ## 2,000 steps of tampering with a host that is watched over; SEED=N plays one again
 	go test -tags lab -count=1 -v -timeout 40m -run TestTamper -exec '$(CURDIR)/bin/rslab exec --timeout 40m --' ./cmd/rsagent -tamper.steps 2000 -tamper.seed $(or $(SEED),0)
 
+test-host: deps build ## a host's life in a Debian with systemd: installed, booted, upgraded, purged
+	@for v in 1 2; do rm -rf bin/host/$$v; $(PACKAGE_ENV) VERSION=v0.0.$$v PACKAGE_VERSION=0.0.$$v ARCH=amd64 packaging/package.sh bin/host/stage bin/host/$$v || exit 1; done
+	go test -tags host -count=1 -v -timeout 20m -run TestHost -exec '$(CURDIR)/bin/rslab host --' ./cmd/rsagent
+
 truth: deps build ## readiness against what a client sees, for every breakage and each pair
 	go test -tags lab -count=1 -v -timeout 20m -run TestTruth -exec '$(CURDIR)/bin/rslab exec --timeout 20m --' ./cmd/rsagent
 
@@ -86,7 +90,8 @@ HOST = $(shell sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $(she
 NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables=iptables keepalived=keepalived perl=perl chromium=chromium ip=iproute2 modprobe=kmod depmod=kmod \
         sysctl=procps xz=xz-utils gcc=gcc strace=strace setpriv=util-linux pkill=procps man=man-db promtool=prometheus \
         haproxy=haproxy ldirectord=ldirectord systemd-socket-activate=systemd \
-        lintian=lintian rpmlint=rpmlint rpm=rpm cpio=cpio shellcheck=shellcheck systemd-analyze=systemd
+        lintian=lintian rpmlint=rpmlint rpm=rpm cpio=cpio shellcheck=shellcheck systemd-analyze=systemd \
+        mmdebstrap=mmdebstrap mke2fs=e2fsprogs
 
 packages: deps build ## bin/packages: deb and rpm for amd64 and arm64, built twice and compared
 	@rm -rf bin/stage
