@@ -3,7 +3,8 @@ export CGO_ENABLED ?= 0
 VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK  = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM         = go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
-LAB          = bin/rslab exec --timeout 10m --
+LAB          = bin/rslab exec --timeout 25m --
+LABTEST      = RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -timeout 25m -p 1 -exec '$(CURDIR)/$(LAB)'
 LAB_PACKAGES = ./sysctl/replay ./agent/lab ./agent/kernel ./agent/kernel/trace ./agent/director ./health/probe ./cmd/rsagent
 KERNELS      = 5.10 6.1 6.12
 GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
@@ -54,8 +55,10 @@ browser: ## the status page in Chromium
 launcher: build ## the lab's launcher, tested from outside
 	go test -tags lab -count=1 ./cmd/rslab
 
-lab: build ## what needs a kernel, in a disposable machine
-	RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -p 1 -skip TestTruth -exec '$(CURDIR)/$(LAB)' $(LAB_PACKAGES)
+lab: build ## what needs a kernel, in two disposable machines beside each other
+	@$(LABTEST) -run '^(TestAlone|TestLab)$$' ./cmd/rsagent >bin/lab.log 2>&1 & scripts=$$!; \
+	  $(LABTEST) -skip '^(TestTruth|TestAlone|TestLab)$$' $(LAB_PACKAGES); failed=$$?; \
+	  wait $$scripts || failed=1; cat bin/lab.log; exit $$failed
 
 matrix: build ## the acceptance scene on every kernel we promise
 	@for k in $(KERNELS); do echo "kernel $$k:"; \

@@ -22,7 +22,7 @@ import (
 
 // Tampering that failed is played again with -tamper.seed N.
 var (
-	tamperSeed  = flag.Uint64("tamper.seed", 0, "tamper with this seed; 0: any")
+	tamperSeed  = flag.Uint64("tamper.seed", 1, "tamper with this seed; 0: any")
 	tamperSteps = flag.Int("tamper.steps", 100, "how many steps to tamper")
 )
 
