@@ -11,12 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"rsagent/agent"
+	"rsagent/agent/kernel/trace"
 	"rsagent/sysctl"
 )
 
@@ -28,17 +30,18 @@ const timeout = 5 * time.Second
 // Kernel implements agent.Kernel for Linux. It is safe for concurrent use, one
 // call at a time being carried out.
 type Kernel struct {
-	mu     sync.Mutex
-	handle *netlink.Handle
-	conn   *conn // for what the library has no call for
-	tree   sysctl.Tree
-	settle time.Duration
-	replay *replays
-	box    *agent.Mailbox // of Watch; nil before
-	news   *news          // nil while nothing is heard
-	mirror mirror
-	ground ground
-	said   func(Witnessing) // nil: writes are not watched
+	mu       sync.Mutex
+	handle   *netlink.Handle
+	conn     *conn // for what the library has no call for
+	tree     sysctl.Tree
+	settle   time.Duration
+	replay   *replays
+	box      *agent.Mailbox // of Watch; nil before
+	news     *news          // nil while nothing is heard
+	mirror   mirror
+	ground   ground
+	said     func(Witnessing)               // nil: writes are not watched
+	requests atomic.Pointer[trace.Requests] // nil: it is not known who changes addresses
 }
 
 // Option changes a default of New.

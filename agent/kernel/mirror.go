@@ -89,6 +89,14 @@ func (m *mirror) named(index int) (string, bool) {
 	return name, ok
 }
 
+// device returns the name of a device, and whether it is the tunnel.
+func (m *mirror) device(index int) (name string, tunnel, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name, ok = m.names[index]
+	return name, index == m.tunnel, ok
+}
+
 // told follows an announcement that an address is there, or is no more.
 func (m *mirror) told(a agent.Addr, there bool) {
 	m.mu.Lock()

@@ -30,7 +30,7 @@ func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) {
 			said = k.toldAddr(m)
 		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 			k.ground.drop()
-			said = toldLink(m)
+			said = k.toldLink(m)
 		case unix.RTM_NEWNETCONF:
 			said = k.toldConf(m)
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
@@ -57,11 +57,11 @@ func (k *Kernel) toldAddr(m *syscall.NetlinkMessage) agent.Hint {
 	if m.Header.Pid == k.conn.port() {
 		return agent.Hint{}
 	}
-	return agent.Hint{Addrs: []netip.Addr{a.Prefix.Addr()}}
+	return agent.Hint{Addrs: []netip.Addr{a.Prefix.Addr()}, Traces: k.addrTraces(m, a)}
 }
 
 // toldLink leaves out what bridges say about their ports.
-func toldLink(m *syscall.NetlinkMessage) agent.Hint {
+func (k *Kernel) toldLink(m *syscall.NetlinkMessage) agent.Hint {
 	if len(m.Data) < unix.SizeofIfInfomsg || m.Data[0] != unix.AF_UNSPEC {
 		return agent.Hint{}
 	}
@@ -69,7 +69,8 @@ func toldLink(m *syscall.NetlinkMessage) agent.Hint {
 	if !ok {
 		return everything
 	}
-	return agent.Hint{Links: []string{string(bytes.TrimRight(name, "\x00"))}}
+	device := string(bytes.TrimRight(name, "\x00"))
+	return agent.Hint{Links: []string{device}, Traces: k.linkTraces(m, device)}
 }
 
 // attribute numbers of RTM_NEWNETCONF (include/uapi/linux/netconf.h).

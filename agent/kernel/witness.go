@@ -21,12 +21,16 @@ type Witnessing struct {
 	// Degraded says which better way there is and what stood in it; nil if
 	// there is none.
 	Degraded error
+	// Authors says whether it is known who changes addresses and takes devices
+	// down, and Unsigned what stands in it.
+	Authors  bool
+	Unsigned error
 }
 
 // Witness makes Watch give hints for writes to settings as well, the kernel
-// announcing only some, and say who wrote. How well that goes depends on what
-// this process is permitted, and is told to said, from another goroutine, once
-// and again if it ends.
+// announcing only some, and say who wrote, and who changed addresses and
+// devices. How well that goes depends on what this process is permitted, and
+// is told to said, from another goroutine, once and again if it ends.
 func Witness(said func(Witnessing)) Option { return func(k *Kernel) { k.said = said } }
 
 // afterthought is how long after a write it is looked at a second time: BPF
@@ -38,13 +42,14 @@ const afterthought = 5 * time.Millisecond
 func (k *Kernel) witness(ctx context.Context, box *agent.Mailbox) {
 	netns := namespaceNumber()
 	go func() {
+		unsigned := k.listen(ctx, netns)
 		source, err := trace.Open(trace.Options{})
 		if err != nil {
-			k.said(Witnessing{Degraded: err})
+			k.said(Witnessing{Degraded: err, Authors: unsigned == nil, Unsigned: unsigned})
 			return
 		}
 		defer source.Close()
-		k.said(Witnessing{source.Name(), source.Attributes(), source.Degraded()})
+		k.said(Witnessing{source.Name(), source.Attributes(), source.Degraded(), unsigned == nil, unsigned})
 		err = source.Run(ctx, func(w trace.Write) {
 			if h, ours := written(w, netns); ours {
 				k.ground.drop()
@@ -53,9 +58,20 @@ func (k *Kernel) witness(ctx context.Context, box *agent.Mailbox) {
 			}
 		}, func() { box.Post(everything) })
 		if err != nil {
-			k.said(Witnessing{Degraded: err})
+			k.said(Witnessing{Degraded: err, Authors: unsigned == nil, Unsigned: unsigned})
 		}
 	}()
+}
+
+// listen remembers who changes addresses and devices, until ctx ends.
+func (k *Kernel) listen(ctx context.Context, netns uint64) error {
+	requests, err := trace.OpenRequests(netns)
+	if err != nil {
+		return err
+	}
+	k.requests.Store(requests)
+	context.AfterFunc(ctx, func() { _ = requests.Close() })
+	return nil
 }
 
 // written turns a write into a hint. Our own are none, nor are those in other

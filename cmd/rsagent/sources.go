@@ -16,7 +16,11 @@ func (d *daemon) sources(interval time.Duration) {
 	if interval > 0 {
 		d.interval = interval
 	}
-	list := []health.Source{{Name: "netlink", Detail: "devices, addresses, rp_filter, rules"}}
+	netlink := health.Source{Name: "netlink", Detail: "devices, addresses, rp_filter, rules"}
+	if d.writes.Authors {
+		netlink.Detail += ", with who changed addresses"
+	}
+	list := []health.Source{netlink}
 	switch w := d.writes; {
 	case w.Source == "":
 	case w.Names:
@@ -35,6 +39,9 @@ func (d *daemon) witnessed(w kernel.Witnessing) {
 	d.writes = w
 	d.hearing.Unlock()
 	d.sources(0)
+	if w.Unsigned != nil {
+		d.log.WithField("why", w.Unsigned).Info("who changes addresses and takes devices down is not known")
+	}
 	switch {
 	case w.Source == "":
 		d.log.WithField("why", w.Degraded).Info("writes to settings are not seen as they happen; arp_ignore and arp_announce are looked at every interval")

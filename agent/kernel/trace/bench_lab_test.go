@@ -58,6 +58,21 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
+// BenchmarkOpenRequests is the same for requests.
+func BenchmarkOpenRequests(b *testing.B) {
+	for _, way := range askingWays {
+		b.Run(way, func(b *testing.B) {
+			debug.FreeOSMemory()
+			before, start := resident(b), time.Now()
+			r := mustListen(b, way)
+			debug.FreeOSMemory() // as OpenRequests does
+			b.ReportMetric(float64(time.Since(start).Milliseconds()), "ms")
+			b.ReportMetric(resident(b)-before, "KiB")
+			_ = r.Close()
+		})
+	}
+}
+
 func resident(b *testing.B) float64 {
 	b.Helper()
 	var total, pages float64

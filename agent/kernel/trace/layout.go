@@ -12,31 +12,39 @@ type layout struct{ tgid, comm, nsproxy, netNS, inum uint32 }
 
 // kernelLayout asks the running kernel, by its BTF.
 func kernelLayout() (layout, error) {
-	spec, err := btf.LoadKernelSpec()
-	if err != nil {
-		return layout{}, fmt.Errorf("kernel types: %w", err)
-	}
 	var l layout
-	for _, field := range []struct {
-		at   *uint32
-		in   string
-		path []string
-	}{
+	return l, locate([]field{
 		{&l.tgid, "task_struct", []string{"tgid"}},
 		{&l.comm, "task_struct", []string{"comm"}},
 		{&l.nsproxy, "task_struct", []string{"nsproxy"}},
 		{&l.netNS, "nsproxy", []string{"net_ns"}},
 		{&l.inum, "net", []string{"ns", "inum"}},
-	} {
+	})
+}
+
+// A field is one whose place is asked for.
+type field struct {
+	at   *uint32 // where to put the answer
+	in   string  // the struct
+	path []string
+}
+
+// locate finds the fields in the running kernel's structs, by its BTF.
+func locate(fields []field) error {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return fmt.Errorf("kernel types: %w", err)
+	}
+	for _, f := range fields {
 		var in *btf.Struct
-		if err := spec.TypeByName(field.in, &in); err != nil {
-			return layout{}, fmt.Errorf("kernel types: struct %s: %w", field.in, err)
+		if err := spec.TypeByName(f.in, &in); err != nil {
+			return fmt.Errorf("kernel types: struct %s: %w", f.in, err)
 		}
-		if *field.at, err = offset(in, field.path...); err != nil {
-			return layout{}, fmt.Errorf("kernel types: %w", err)
+		if *f.at, err = offset(in, f.path...); err != nil {
+			return fmt.Errorf("kernel types: %w", err)
 		}
 	}
-	return l, nil
+	return nil
 }
 
 // offset is the place in bytes of a field, or of a field of a field.

@@ -104,29 +104,35 @@ func values() asm.Instructions {
 // helpers for that are closed to this kind of program before Linux 6.1, and
 // none of them tells the network namespace.
 func byTask(l layout) asm.Instructions {
-	read := func(at, size int32) asm.Instructions { // from R3
-		return asm.Instructions{
-			asm.Mov.Reg(asm.R1, asm.RFP),
-			asm.Add.Imm(asm.R1, at),
-			asm.Mov.Imm(asm.R2, size),
-			asm.FnProbeReadKernel.Call(),
-		}
-	}
-	ofTask := func(offset uint32) asm.Instructions {
-		return asm.Instructions{asm.Mov.Reg(asm.R3, asm.R7), asm.Add.Imm(asm.R3, int32(offset))}
-	}
-	// What cannot be read is read as zero, so that a null pointer leads to a namespace of 0.
-	follow := func(offset uint32) asm.Instructions {
-		return asm.Instructions{asm.LoadMem(asm.R3, asm.RFP, scratch, asm.DWord), asm.Add.Imm(asm.R3, int32(offset))}
-	}
 	return concat(
 		asm.Instructions{asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R7, asm.R0)},
-		ofTask(l.tgid), read(stack+atPID, 4),
-		ofTask(l.comm), read(stack+atComm, commLen),
-		ofTask(l.nsproxy), read(scratch, 8),
-		follow(l.netNS), read(scratch, 8),
-		follow(l.inum), read(stack+atNetNS, 4),
+		at(asm.R7, l.tgid), readKernel(stack+atPID, 4),
+		at(asm.R7, l.comm), readKernel(stack+atComm, commLen),
+		at(asm.R7, l.nsproxy), readKernel(scratch, 8),
+		follow(scratch, l.netNS), readKernel(scratch, 8),
+		follow(scratch, l.inum), readKernel(stack+atNetNS, 4),
 	)
+}
+
+// at makes R3 point to a place in the struct that a register points to.
+func at(base asm.Register, offset uint32) asm.Instructions {
+	return asm.Instructions{asm.Mov.Reg(asm.R3, base), asm.Add.Imm(asm.R3, int32(offset))}
+}
+
+// follow is the same for a pointer on the stack. What cannot be read is read
+// as zero, so that a null pointer leads to a namespace of 0.
+func follow(pointer int16, offset uint32) asm.Instructions {
+	return asm.Instructions{asm.LoadMem(asm.R3, asm.RFP, pointer, asm.DWord), asm.Add.Imm(asm.R3, int32(offset))}
+}
+
+// readKernel copies from where R3 points to onto the stack.
+func readKernel(to, size int32) asm.Instructions {
+	return asm.Instructions{
+		asm.Mov.Reg(asm.R1, asm.RFP),
+		asm.Add.Imm(asm.R1, to),
+		asm.Mov.Imm(asm.R2, size),
+		asm.FnProbeReadKernel.Call(),
+	}
 }
 
 // byHelpers names the writer, but not its network namespace.

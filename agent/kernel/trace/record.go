@@ -41,17 +41,29 @@ func decode(raw []byte, clock func(ns uint64) time.Time) (Write, error) {
 	if !watched(key) {
 		return Write{}, fmt.Errorf("record: key %q", key)
 	}
-	order := binary.NativeEndian
+	who := decodeWho(raw, clock)
 	return Write{
-		Time:  clock(order.Uint64(raw[atTime:])),
+		Time:  who.Time,
 		Key:   key,
 		Old:   strings.TrimSpace(text(raw[atOld:atNew])),
 		New:   strings.TrimSpace(text(raw[atNew:atName])),
+		PID:   who.PID,
+		UID:   who.UID,
+		Comm:  who.Comm,
+		NetNS: who.NetNS,
+	}, nil
+}
+
+// decodeWho reads the head of a record, of atOld bytes at least.
+func decodeWho(raw []byte, clock func(ns uint64) time.Time) Who {
+	order := binary.NativeEndian
+	return Who{
+		Time:  clock(order.Uint64(raw[atTime:])),
 		PID:   int(order.Uint32(raw[atPID:])),
 		UID:   int(order.Uint32(raw[atUID:])),
 		Comm:  text(raw[atComm:atOld]),
 		NetNS: uint64(order.Uint32(raw[atNetNS:])),
-	}, nil
+	}
 }
 
 // text is a C string.

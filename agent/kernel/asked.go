@@ -1,0 +1,50 @@
+package kernel
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"rsagent/agent"
+	"rsagent/agent/kernel/trace"
+)
+
+// addrTraces says who asked for the address to come or to go, if that is known.
+func (k *Kernel) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.Trace {
+	requests := k.requests.Load()
+	if requests == nil {
+		return nil
+	}
+	who, known := requests.Who(m.Header.Pid, m.Header.Seq)
+	device, tunnel, named := k.mirror.device(a.Index)
+	if !known || !named {
+		return nil
+	}
+	return signed(agent.AddrTraces(device, tunnel, a, m.Header.Type == unix.RTM_NEWADDR), who)
+}
+
+// linkTraces says who took the device down, if it is down and that is known.
+// The kernel announces that without the number of any request.
+func (k *Kernel) linkTraces(m *syscall.NetlinkMessage, name string) []agent.Trace {
+	msg := nl.DeserializeIfInfomsg(m.Data)
+	requests := k.requests.Load()
+	if requests == nil || m.Header.Type != unix.RTM_NEWLINK || msg.Flags&unix.IFF_UP != 0 {
+		return nil
+	}
+	who, known := requests.Down(uint32(msg.Index))
+	if !known || who.PID == os.Getpid() {
+		return nil
+	}
+	return signed([]agent.Trace{{ID: "link/" + name + "/up", New: "down"}}, who)
+}
+
+// signed adds who it was.
+func signed(traces []agent.Trace, who trace.Who) []agent.Trace {
+	for i := range traces {
+		traces[i].Time = who.Time
+		traces[i].By = agent.Actor{PID: who.PID, UID: who.UID, Comm: who.Comm}
+	}
+	return traces
+}
