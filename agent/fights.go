@@ -51,6 +51,10 @@ type fights struct {
 
 // note takes the outcome of a pass. It returns what has become contended.
 func (f *fights) note(r Report, now time.Time) (started []Contention) {
+	if len(r.Done) == 0 {
+		f.name(r)
+		return nil
+	}
 	ids := map[Action]string{}
 	for _, b := range r.Before {
 		if b.Fix != nil {
@@ -62,14 +66,28 @@ func (f *fights) note(r Report, now time.Time) (started []Contention) {
 			started = append(started, f.byFix[s.Action].Contention)
 		}
 	}
+	f.name(r)
+	return started
+}
+
+// name keeps who was last seen to make the difference that a fight is about.
+func (f *fights) name(r Report) {
+	if len(f.byFix) == 0 || len(r.Traces) == 0 {
+		return
+	}
+	got := map[string]string{}
+	for _, list := range [][]Finding{r.After, r.Before} {
+		for _, d := range Drift(list) {
+			got[d.ID] = d.Got
+		}
+	}
 	for _, g := range f.byFix {
 		for _, t := range r.Traces {
-			if t.ID == g.ID && t.By.Known() {
+			if t.ID == g.ID && t.By.Known() && (t.New == "" || t.New == got[g.ID]) {
 				g.By = t.By
 			}
 		}
 	}
-	return started
 }
 
 // repaired counts a repair and reports whether a fight has begun with it.

@@ -62,7 +62,7 @@ type turn struct {
 	Loop
 	agenda
 	fights fights
-	whole  bool               // only a whole pass will do
+	whole  bool // only a whole pass will do
 }
 
 // drain takes the hint that is waiting, if one is.
