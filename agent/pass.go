@@ -13,7 +13,9 @@ type Kernel interface {
 	// Observe returns one consistent reading, without changing anything, not
 	// even by loading a module. What could not be read is a Gap; an error
 	// means that there is no reading. For a focused want the reading may be
-	// narrowed, see Observed.Focus.
+	// narrowed, see Observed.Focus, and may have what the kernel does not
+	// announce (arp_*) from a reading up to two seconds before; but not from
+	// before the last Apply.
 	Observe(ctx context.Context, want Desired) (Observed, error)
 	// Apply carries out actions of one phase, all of them, and returns one
 	// error for each, nil for those done. Doing what is already so succeeds.
