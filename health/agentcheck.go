@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	maxAgentChecks    = 64 // at the same time; more are closed at once
+	maxAgentChecks    = 64 // at the same time; more wait
 	agentCheckTimeout = time.Second
 )
 
@@ -45,7 +45,7 @@ func (h *Health) ServeAgentCheck(ctx context.Context, l net.Listener) error {
 				defer func() { <-slots }()
 				h.answerAgent(conn)
 			})
-		default:
+		case <-ctx.Done():
 			_ = conn.Close()
 		}
 	}
