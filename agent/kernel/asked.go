@@ -17,9 +17,12 @@ func (k *Kernel) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.Tra
 	if requests == nil {
 		return nil
 	}
-	who, known := requests.Who(m.Header.Pid, m.Header.Seq)
 	device, tunnel, named := k.mirror.device(a.Index)
-	if !known || !named {
+	if !named || !tunnel && !k.mirror.wants(a.Prefix.Addr()) {
+		return nil // nobody asks, and to look it up takes its time
+	}
+	who, known := requests.Who(m.Header.Pid, m.Header.Seq)
+	if !known {
 		return nil
 	}
 	return signed(agent.AddrTraces(device, tunnel, a, m.Header.Type == unix.RTM_NEWADDR), who)
@@ -31,6 +34,9 @@ func (k *Kernel) linkTraces(m *syscall.NetlinkMessage, name string) []agent.Trac
 	msg := nl.DeserializeIfInfomsg(m.Data)
 	requests := k.requests.Load()
 	if requests == nil || m.Header.Type != unix.RTM_NEWLINK || msg.Flags&unix.IFF_UP != 0 {
+		return nil
+	}
+	if _, tunnel, _ := k.mirror.device(int(msg.Index)); !tunnel {
 		return nil
 	}
 	who, known := requests.Down(uint32(msg.Index))

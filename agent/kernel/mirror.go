@@ -21,6 +21,7 @@ type mirror struct {
 	others  []agent.Addr                // in the kernel's order
 	source  netip.Addr                  // of our own traffic
 	names   map[int]string              // of devices, by index
+	wanted  []netip.Addr                // VIPs, in order
 	during  []announced                 // while a whole reading is made
 	reading bool                        // one is being made, and nothing was lost meanwhile
 }
@@ -80,6 +81,21 @@ func (m *mirror) name(links []link) {
 	for _, l := range links {
 		m.names[l.Index] = l.Name
 	}
+}
+
+// want keeps which VIPs are wanted; the list is in order.
+func (m *mirror) want(vips []netip.Addr) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wanted = vips
+}
+
+// wants reports whether an address is a wanted VIP.
+func (m *mirror) wants(addr netip.Addr) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, found := slices.BinarySearchFunc(m.wanted, addr, netip.Addr.Compare)
+	return found
 }
 
 func (m *mirror) named(index int) (string, bool) {

@@ -40,6 +40,9 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 		}
 	}
 	k.replay.observe(want, &got)
+	if !want.Focused {
+		k.mirror.want(want.VIPs)
+	}
 	k.mirror.begin()
 	var err error
 	if got.Addrs, err = k.addrs(); err != nil {
