@@ -5,6 +5,7 @@ if [ "${1-}" = end ]; then
 	for name in client dir sw; do ip netns del $name; done
 	exit
 fi
+ip neigh flush all # who was there in an earlier world had other hardware addresses
 ip netns add sw
 ip link set eth1 netns sw
 ip -n sw link add br0 type bridge
