@@ -20,16 +20,15 @@ func cgroupRoot() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cgroup2: %w", err)
 	}
-	var refused []error
-	for _, at := range cgroupMounts(bytes.NewReader(info)) {
-		dir, err := openRoot(at)
-		if err == nil {
+	dir, err := openAmong(info, "")
+	if dir != nil || err != nil {
+		return dir, err
+	}
+	// Not every program sees what is mounted: ip netns exec hides all of /sys.
+	if info, err := os.ReadFile("/proc/1/mountinfo"); err == nil {
+		if dir, _ := openAmong(info, "/proc/1/root"); dir != nil {
 			return dir, nil
 		}
-		refused = append(refused, err)
-	}
-	if refused != nil {
-		return nil, errors.Join(refused...)
 	}
 	groups, err := os.ReadFile("/proc/thread-self/cgroup")
 	if err != nil {
@@ -39,6 +38,20 @@ func cgroupRoot() (*os.File, error) {
 		return nil, errors.New("cgroup2: in use on this host, but not mounted here")
 	}
 	return mountRoot()
+}
+
+// openAmong opens the root of all cgroups where a mountinfo says it is, seen
+// from below a directory. It returns nothing where there is none.
+func openAmong(info []byte, below string) (*os.File, error) {
+	var refused []error
+	for _, at := range cgroupMounts(bytes.NewReader(info)) {
+		dir, err := openRoot(below + at)
+		if err == nil {
+			return dir, nil
+		}
+		refused = append(refused, err)
+	}
+	return nil, errors.Join(refused...)
 }
 
 // cgroupMounts are the places where a mountinfo (proc_pid_mountinfo(5)) has

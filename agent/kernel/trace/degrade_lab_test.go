@@ -168,10 +168,15 @@ func TestWithoutKernelTypes(t *testing.T) {
 	}
 }
 
-// Where cgroup2 is in use but out of sight, fanotify is next.
+// Where cgroup2 is hidden, as ip netns exec hides it, it is found where process
+// 1 sees it. Where it is in use but out of sight, fanotify is next.
 func TestWithoutCgroup(t *testing.T) {
 	inNamespaces(t, unix.CLONE_NEWNET|unix.CLONE_NEWNS|unix.CLONE_FS)
 	sh(t, "umount /sys/fs/cgroup")
+	if s := mustOpen(t, Options{}); s.Name() != "bpf" {
+		t.Errorf("hidden: got %s, degraded %v", s.Name(), s.Degraded())
+	}
+	sh(t, "mount -t tmpfs none /proc/1")
 	s := mustOpen(t, Options{})
 	if s.Name() != "fanotify" || s.Degraded() == nil || !strings.Contains(s.Degraded().Error(), "not mounted here") {
 		t.Errorf("got %s, degraded %v", s.Name(), s.Degraded())
