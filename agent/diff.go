@@ -47,11 +47,11 @@ type differ struct {
 	present   map[netip.Addr]bool // VIPs that are on the tunnel as /32
 	blocked   map[netip.Addr]string
 	rips      map[netip.Addr]string // this host's own addresses and their devices
-	conflicts map[netip.Addr]string // what cannot be a VIP here, and why
+	connected []netip.Prefix        // networks that this host is in
 	arpBlind  bool                  // an ARP setting could not be read
 	filtered  bool                  // rp_filter is known to drop the path
 	named     map[string]bool       // IDs of address findings
-	networks  map[network][]int     // positions in got.Addrs, in the kernel's order
+	networks  map[network][]int     // positions in got.Addrs, in the kernel's order; made when needed
 	out       []Finding
 }
 
@@ -69,17 +69,15 @@ func newDiffer(want Desired, got Observed) *differ {
 		byAddr:  make(map[netip.Addr][]Addr, len(got.Addrs)),
 		present: map[netip.Addr]bool{},
 		blocked: map[netip.Addr]string{},
-		rips:    ownAddresses(got), conflicts: conflicts(got),
-		named: map[string]bool{}, networks: map[network][]int{},
+		rips:    ownAddresses(got), connected: connected(got),
+		named: map[string]bool{},
 	}
 	d.tunnel, d.found = got.Tunnel()
 	for _, vip := range want.VIPs {
 		d.wanted[vip] = true
 	}
-	for i, a := range got.Addrs {
+	for _, a := range got.Addrs {
 		d.byAddr[a.Prefix.Addr()] = append(d.byAddr[a.Prefix.Addr()], a)
-		n := network{a.Index, a.Prefix.Masked()}
-		d.networks[n] = append(d.networks[n], i)
 	}
 	for _, vip := range want.VIPs {
 		d.present[vip] = slices.ContainsFunc(d.byAddr[vip], d.inPlace)
@@ -91,11 +89,15 @@ func newDiffer(want Desired, got Observed) *differ {
 // placed leaves out addresses of devices that are not in the reading: they
 // came or went between its parts, and the next reading tells.
 func placed(got Observed) []Addr {
-	known := map[int]bool{}
+	known := make(map[int]bool, len(got.Links))
 	for _, l := range got.Links {
 		known[l.Index] = true
 	}
-	return slices.DeleteFunc(slices.Clone(got.Addrs), func(a Addr) bool { return !known[a.Index] })
+	lost := func(a Addr) bool { return !known[a.Index] }
+	if !slices.ContainsFunc(got.Addrs, lost) {
+		return got.Addrs
+	}
+	return slices.DeleteFunc(slices.Clone(got.Addrs), lost)
 }
 
 func (d *differ) add(f Finding) { d.out = append(d.out, f) }
@@ -118,7 +120,7 @@ func (d *differ) obstacle(vip netip.Addr) string {
 	if len(d.device) > MaxDevice {
 		return fmt.Sprintf("the tunnel is named %s here, which is too long for our label (%d characters at most)", d.device, MaxDevice)
 	}
-	if why := d.conflicts[vip]; why != "" {
+	if why := conflict(vip, d.connected, d.rips); why != "" {
 		return "it " + why
 	}
 	for _, a := range d.byAddr[vip] {

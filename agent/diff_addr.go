@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"rsagent/sysctl"
 )
@@ -104,9 +105,9 @@ func (d *differ) stray(vip netip.Addr, a Addr) {
 // addrID names an address on a device; one that is there with several prefixes
 // gets them added from the second on.
 func (d *differ) addrID(device string, p netip.Prefix) string {
-	id := fmt.Sprintf("addr/%s/%s", device, p.Addr())
+	id := "addr/" + device + "/" + p.Addr().String()
 	if d.named[id] {
-		id += fmt.Sprintf("/%d", p.Bits())
+		id += "/" + strconv.Itoa(p.Bits())
 	}
 	d.named[id] = true
 	return id
@@ -119,6 +120,13 @@ func (d *differ) addrID(device string, p netip.Prefix) string {
 func (d *differ) carries(a Addr) bool {
 	if d.want.Focused && d.found && a.Index == d.tunnel.Index && a.Prefix.Bits() < 32 {
 		return true
+	}
+	if d.networks == nil {
+		d.networks = map[network][]int{}
+		for i, b := range d.got.Addrs {
+			n := network{b.Index, b.Prefix.Masked()}
+			d.networks[n] = append(d.networks[n], i)
+		}
 	}
 	members := d.networks[network{a.Index, a.Prefix.Masked()}]
 	return len(members) > 1 && d.got.Addrs[members[0]] == a
@@ -158,28 +166,30 @@ func (d *differ) others() {
 // They are errors of the config and not drift, since no change to the kernel
 // could be right.
 func Conflicts(want Desired, got Observed) []string {
-	why := conflicts(got)
+	networks, own := connected(got), ownAddresses(got)
 	var out []string
 	for _, vip := range want.VIPs {
-		if why[vip] != "" {
-			out = append(out, fmt.Sprintf("VIP %s %s", vip, why[vip]))
+		if why := conflict(vip, networks, own); why != "" {
+			out = append(out, fmt.Sprintf("VIP %s %s", vip, why))
 		}
 	}
 	return out
 }
 
-// conflicts returns the addresses that cannot be VIPs on this host, with what
-// they are.
-func conflicts(got Observed) map[netip.Addr]string {
-	out := map[netip.Addr]string{}
-	for _, network := range connected(got) {
-		out[network.Addr()] = fmt.Sprintf("names the network %s, which this host is in: a VIP must be a host's address", network)
-		out[last(network)] = fmt.Sprintf("is the broadcast address of %s, which this host is in: a VIP must be a host's address", network)
+// conflict says why an address cannot be a VIP on this host, or "".
+func conflict(vip netip.Addr, networks []netip.Prefix, own map[netip.Addr]string) string {
+	if dev, is := own[vip]; is {
+		return fmt.Sprintf("is this host's own address on %s (its RIP): a VIP must be another address, which the director holds", dev)
 	}
-	for addr, dev := range ownAddresses(got) {
-		out[addr] = fmt.Sprintf("is this host's own address on %s (its RIP): a VIP must be another address, which the director holds", dev)
+	for _, network := range networks {
+		switch vip {
+		case network.Addr():
+			return fmt.Sprintf("names the network %s, which this host is in: a VIP must be a host's address", network)
+		case last(network):
+			return fmt.Sprintf("is the broadcast address of %s, which this host is in: a VIP must be a host's address", network)
+		}
 	}
-	return out
+	return ""
 }
 
 // connected returns the networks on devices that answer ARP, each once. A /31

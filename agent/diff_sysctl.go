@@ -194,9 +194,10 @@ func on(want int, devices []string) string {
 	if len(devices) > 2 {
 		return fmt.Sprintf("%d on %d devices", want, len(devices))
 	}
-	return fmt.Sprintf("%d on %s", want, strings.Join(devices, ", "))
+	return strconv.Itoa(want) + " on " + strings.Join(devices, ", ")
 }
 
 func formula(all, own int, dev string) string {
-	return fmt.Sprintf("%d = max(all %d, %s %d)", sysctl.Effective(all, own), all, dev, own)
+	n := strconv.Itoa
+	return n(sysctl.Effective(all, own)) + " = max(all " + n(all) + ", " + dev + " " + n(own) + ")"
 }

@@ -27,6 +27,25 @@ type Trace struct {
 	Old  string // "" if not known
 	New  string // "" if not known
 	By   Actor
+	// Asked, if not nil, tells when and by whom, and whether that is known. It
+	// takes its time, and so is called after the repair.
+	Asked func() (time.Time, Actor, bool)
+}
+
+// Signed returns the traces with their authors, without those of nobody known.
+func (h Hint) Signed() []Trace {
+	var out []Trace
+	for _, t := range h.Traces {
+		known := true
+		if t.Asked != nil {
+			t.Time, t.By, known = t.Asked()
+			t.Asked = nil
+		}
+		if known {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // An Actor is who changed something. The zero Actor is not known. It is never

@@ -62,7 +62,9 @@ type turn struct {
 	Loop
 	agenda
 	fights fights
-	whole  bool // only a whole pass will do
+	whole  bool     // only a whole pass will do
+	base   Baseline // of the last pass
+	based  bool     // it is known
 }
 
 // drain takes the hint that is waiting, if one is.
@@ -130,9 +132,13 @@ func (t *turn) focused(ctx context.Context, vips []netip.Addr, hint *Hint) bool 
 // pass makes one pass and keeps account of fights.
 func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error) {
 	start := time.Now()
-	p := &pass{kernel: t.Kernel, store: t.Store, want: want, hold: func(plan []Action) []Action { return t.fights.hold(plan, start) }}
+	p := &pass{
+		kernel: t.Kernel, store: t.Store, want: want, base: t.base, based: t.based && want.Focused,
+		hold: func(plan []Action) []Action { return t.fights.hold(plan, start) },
+	}
 	r, err := p.run(ctx)
-	r.Traces = hint.Traces
+	t.base, t.based = p.base, err == nil
+	r.Traces = hint.Signed()
 	now := time.Now()
 	for _, c := range t.fights.note(r, now) {
 		if t.Owner != nil {

@@ -14,8 +14,8 @@ type Kernel interface {
 	// even by loading a module. What could not be read is a Gap; an error
 	// means that there is no reading. For a focused want the reading may be
 	// narrowed, see Observed.Focus, and may have what the kernel does not
-	// announce (arp_*) from a reading up to two seconds before; but not from
-	// before the last Apply.
+	// announce (arp_*) from a reading up to two seconds before; but what Apply
+	// has changed is there as it is since.
 	Observe(ctx context.Context, want Desired) (Observed, error)
 	// Apply carries out actions of one phase, all of them, and returns one
 	// error for each, nil for those done. Doing what is already so succeeds.
@@ -97,8 +97,10 @@ func Pass(ctx context.Context, k Kernel, s Store, want Desired) (Report, error) 
 func (p *pass) run(ctx context.Context) (Report, error) {
 	r := newReport(time.Now(), p.want)
 	var err error
-	if p.base, err = p.store.Load(); err != nil && !p.want.ObserveOnly {
-		return r, err
+	if !p.based {
+		if p.base, err = p.store.Load(); err != nil && !p.want.ObserveOnly {
+			return r, err
+		}
 	}
 	// What was begun is looked at to the end: a reading that fails only because
 	// we are leaving would say nothing about the host.
@@ -164,6 +166,7 @@ type pass struct {
 	store  Store
 	want   Desired
 	base   Baseline
+	based  bool                    // base is what it was a moment ago; loaded anew before anything is changed
 	hold   func([]Action) []Action // nil: everything at once
 }
 

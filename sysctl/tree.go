@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	gosysctl "github.com/lorenzosaino/go-sysctl"
 )
@@ -32,11 +31,7 @@ func (t Tree) Read(k Key) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("sysctl %s: %w", k, cause(err))
 	}
-	v, err := strconv.Atoi(strings.TrimSpace(s))
-	if err != nil {
-		return 0, fmt.Errorf("sysctl %s: value %q is not a number", k, s)
-	}
-	return v, nil
+	return k.parse(s)
 }
 
 // Write sets a key and reads it back: nil means that the kernel holds the
@@ -58,18 +53,15 @@ func (t Tree) Write(k Key, value int) error {
 	if err != nil {
 		return err
 	}
-	if got != value {
-		return fmt.Errorf("sysctl -w %s=%d: the kernel still says %d", k, value, got)
-	}
-	return nil
+	return k.holds(value, got)
 }
 
 // client returns a go-sysctl client rooted at the device's own directory: the
 // library turns every dot of a key into a slash, but leaves its root alone, so
 // that eth0.100 can be addressed only like this.
 func (t Tree) client(k Key) (*gosysctl.Client, error) {
-	if k.Scope == "" || k.Scope == "." || k.Scope == ".." || strings.Contains(k.Scope, "/") {
-		return nil, fmt.Errorf("sysctl %s: %q cannot be a device name", k, k.Scope)
+	if err := k.check(); err != nil {
+		return nil, err
 	}
 	dir := t.dir(k.Scope)
 	// The library's own error hides its cause, so ask first.

@@ -3,6 +3,7 @@ package kernel
 import (
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -21,11 +22,15 @@ func (k *Kernel) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.Tra
 	if !named || !tunnel && !k.mirror.wants(a.Prefix.Addr()) {
 		return nil // nobody asks, and to look it up takes its time
 	}
-	who, known := requests.Who(m.Header.Pid, m.Header.Seq)
-	if !known {
-		return nil
+	traces := agent.AddrTraces(device, tunnel, a, m.Header.Type == unix.RTM_NEWADDR)
+	port, seq := m.Header.Pid, m.Header.Seq
+	for i := range traces {
+		traces[i].Asked = func() (time.Time, agent.Actor, bool) {
+			who, known := requests.Who(port, seq)
+			return who.Time, actor(who), known
+		}
 	}
-	return signed(agent.AddrTraces(device, tunnel, a, m.Header.Type == unix.RTM_NEWADDR), who)
+	return traces
 }
 
 // linkTraces says who took the device down, if it is down and that is known.
@@ -43,14 +48,7 @@ func (k *Kernel) linkTraces(m *syscall.NetlinkMessage, name string) []agent.Trac
 	if !known || who.PID == os.Getpid() {
 		return nil
 	}
-	return signed([]agent.Trace{{ID: "link/" + name + "/up", New: "down"}}, who)
+	return []agent.Trace{{Time: who.Time, ID: "link/" + name + "/up", New: "down", By: actor(who)}}
 }
 
-// signed adds who it was.
-func signed(traces []agent.Trace, who trace.Who) []agent.Trace {
-	for i := range traces {
-		traces[i].Time = who.Time
-		traces[i].By = agent.Actor{PID: who.PID, UID: who.UID, Comm: who.Comm}
-	}
-	return traces
-}
+func actor(who trace.Who) agent.Actor { return agent.Actor{PID: who.PID, UID: who.UID, Comm: who.Comm} }

@@ -85,8 +85,8 @@ func traced(t *testing.T, hints <-chan agent.Hint) []agent.Trace {
 	for {
 		select {
 		case h := <-hints:
-			if len(h.Traces) > 0 {
-				return h.Traces
+			if traces := h.Signed(); len(traces) > 0 {
+				return traces
 			}
 		case <-late:
 			t.Fatal("no traces")

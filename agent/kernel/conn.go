@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -27,10 +28,11 @@ type conn struct {
 	pid    atomic.Uint32
 	seq    uint32
 	broken bool // an exchange was cut short, and its rest may still come
+	buffer []byte
 }
 
 func dial() (*conn, error) {
-	c := &conn{}
+	c := &conn{buffer: make([]byte, nl.RECEIVE_BUFFER_SIZE)}
 	return c, c.redial()
 }
 
@@ -142,15 +144,9 @@ func (c *conn) batch(requests []*nl.NetlinkRequest, answers []answer) error {
 		return fmt.Errorf("netlink send: %w", err)
 	}
 	for {
-		messages, from, err := c.socket.Receive()
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
+		messages, err := c.receive()
 		if err != nil {
-			return fmt.Errorf("netlink receive: %w", err)
-		}
-		if from.Pid != nl.PidKernel {
-			continue
+			return err
 		}
 		for i := range messages {
 			m := &messages[i]
@@ -159,6 +155,7 @@ func (c *conn) batch(requests []*nl.NetlinkRequest, answers []answer) error {
 				continue
 			}
 			if m.Header.Type != unix.NLMSG_ERROR {
+				m.Data = bytes.Clone(m.Data) // the buffer is used again
 				answers[at].message = m
 				continue
 			}
@@ -166,6 +163,23 @@ func (c *conn) batch(requests []*nl.NetlinkRequest, answers []answer) error {
 			if at == len(answers)-1 {
 				return nil
 			}
+		}
+	}
+}
+
+// receive returns what the kernel says next. The library's call makes a new
+// buffer of 64 kB each time. What is returned is valid until the next call.
+func (c *conn) receive() ([]syscall.NetlinkMessage, error) {
+	for {
+		n, from, err := unix.Recvfrom(c.socket.GetFd(), c.buffer, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("netlink receive: %w", err)
+		}
+		if sender, ok := from.(*unix.SockaddrNetlink); ok && sender.Pid == nl.PidKernel {
+			return syscall.ParseNetlinkMessage(c.buffer[:n])
 		}
 	}
 }

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,9 +16,9 @@ import (
 // look, and is verified by another.
 const groundAge = 2 * time.Second
 
-// A ground remembers the devices and settings of the last reading until
-// something is announced about them, or done by us. On it a repair costs no
-// reading before it, and one after.
+// A ground remembers the devices and settings of the last reading, follows
+// what is announced about settings and what we write to them, and is forgotten
+// when devices change. On it a repair reads nothing but what may have changed.
 type ground struct {
 	mu      sync.Mutex
 	valid   bool
@@ -26,6 +27,7 @@ type ground struct {
 	links   []agent.Link
 	sysctls map[sysctl.Key]int // never changed in place
 	gaps    []agent.Gap
+	dubious []sysctl.Key // may have been written since
 }
 
 // begin returns the version to be given to keep.
@@ -43,7 +45,7 @@ func (g *ground) keep(version int, got agent.Observed, now time.Time) {
 	if version != g.version {
 		return
 	}
-	g.valid, g.read, g.links, g.sysctls, g.gaps = true, now, got.Links, got.Sysctls, got.Gaps
+	g.valid, g.read, g.links, g.sysctls, g.gaps, g.dubious = true, now, got.Links, got.Sysctls, got.Gaps, nil
 }
 
 // take fills in what is remembered, if anything is.
@@ -73,8 +75,36 @@ func (g *ground) index(name string) (int, bool) {
 func (g *ground) drop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.valid = false
+	g.valid, g.dubious = false, nil
 	g.version++
+}
+
+// suspect takes a setting that is about to be written, or just was, by
+// somebody else.
+func (g *ground) suspect(key sysctl.Key) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.version++
+	if g.valid && !slices.Contains(g.dubious, key) {
+		g.dubious = append(g.dubious, key)
+	}
+}
+
+// suspects returns the suspected settings, once.
+func (g *ground) suspects() []sysctl.Key {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	keys := g.dubious
+	g.dubious = nil
+	return keys
+}
+
+// knows reports whether the setting is remembered to have that value.
+func (g *ground) knows(key sysctl.Key, value int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v, known := g.sysctls[key]
+	return g.valid && known && v == value
 }
 
 // set follows an announced setting. That of default reaches devices too.
@@ -86,6 +116,9 @@ func (g *ground) set(key sysctl.Key, value int) {
 		g.valid = false
 	}
 	if !g.valid {
+		return
+	}
+	if v, known := g.sysctls[key]; known && v == value {
 		return
 	}
 	g.sysctls = maps.Clone(g.sysctls)

@@ -19,7 +19,6 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/kernel/trace"
-	"rsagent/sysctl"
 )
 
 // timeout bounds the wait for each answer, so that a kernel that says nothing
@@ -33,7 +32,7 @@ type Kernel struct {
 	mu       sync.Mutex
 	handle   *netlink.Handle
 	conn     *conn // for what the library has no call for
-	tree     sysctl.Tree
+	settings settings
 	settle   time.Duration
 	replay   *replays
 	box      *agent.Mailbox // of Watch; nil before
@@ -49,7 +48,7 @@ type Option func(*Kernel)
 
 // SysctlRoot makes the kernel's settings be looked for elsewhere than in
 // /proc/sys.
-func SysctlRoot(dir string) Option { return func(k *Kernel) { k.tree.Root = dir } }
+func SysctlRoot(dir string) Option { return func(k *Kernel) { k.settings.tree.Root = dir } }
 
 // Settle makes Apply wait, after the tunnel has appeared, until udev has seen
 // it, but no longer than d: udev replays sysctl.d onto each new device
@@ -81,8 +80,11 @@ func New(options ...Option) (*Kernel, error) {
 
 // Close releases the sockets.
 func (k *Kernel) Close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.handle.Close()
 	k.conn.close()
+	k.settings.close()
 }
 
 var _ agent.Kernel = (*Kernel)(nil)
@@ -92,13 +94,17 @@ var _ agent.Kernel = (*Kernel)(nil)
 func (k *Kernel) Apply(ctx context.Context, actions []agent.Action) []error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	defer k.ground.drop() // what was done is verified by reading
 	if len(actions) > 0 && isAddress(actions[0]) {
 		return k.applyAddrs(actions)
 	}
 	errs := make([]error, len(actions))
 	for i, a := range actions {
 		errs[i] = k.applyOne(ctx, a)
+		if set, ok := a.(agent.SetSysctl); ok && errs[i] == nil { // and was read back
+			k.ground.set(set.Key, set.Value)
+			continue
+		}
+		k.ground.drop()
 	}
 	return errs
 }
@@ -114,13 +120,13 @@ func (k *Kernel) applyOne(ctx context.Context, a agent.Action) error {
 		}
 		return err
 	case agent.SetSysctl:
-		return k.tree.Write(a.Key, a.Value)
+		return k.settings.write(a.Key, a.Value)
 	case agent.Persist:
 		return k.replay.write(a)
 	case agent.Unpersist:
 		return k.replay.clear(a)
 	case agent.RestoreSysctl:
-		return k.tree.Write(a.Key, a.Value)
+		return k.settings.write(a.Key, a.Value)
 	case agent.LinkUp:
 		return k.setLink(a, a.Device, k.handle.LinkSetUp)
 	case agent.LinkDown:

@@ -26,7 +26,7 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 		return got, err
 	}
 	k.catchUp()
-	if !want.Focused || k.news == nil || !k.ground.take(&got, time.Now()) {
+	if !want.Focused || k.news == nil || !k.onGround(&got) {
 		if err := k.observeLinks(&got, want.Focused); err != nil {
 			return got, err
 		}
@@ -64,6 +64,20 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 		return got, nil
 	}
 	return got, k.judge(&got, want, tunnel)
+}
+
+// onGround fills in what is remembered of devices and settings, if anything
+// is. Settings that may have been written since are read.
+func (k *Kernel) onGround(got *agent.Observed) bool {
+	for _, key := range k.ground.suspects() {
+		v, err := k.settings.once(key)
+		if err != nil {
+			k.ground.drop()
+			return false
+		}
+		k.ground.set(key, v)
+	}
+	return k.ground.take(got, time.Now())
 }
 
 // catchUp makes the mirror follow what was announced before this moment.
@@ -118,7 +132,7 @@ func (k *Kernel) shared(got *agent.Observed, scopes []string) {
 	for _, scope := range scopes {
 		for _, name := range append(slices.Clone(sysctl.Names), forwarding) {
 			key := sysctl.Key{Scope: scope, Name: name}
-			v, err := k.tree.Read(key)
+			v, err := k.settings.read(key)
 			if err == nil {
 				got.Sysctls[key] = v
 				continue

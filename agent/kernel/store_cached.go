@@ -24,6 +24,8 @@ type CachedStore struct {
 	base  agent.Baseline
 	stamp stamp
 	lock  *os.File
+	held  string      // its path
+	at    unix.Stat_t // which file it is
 }
 
 // A stamp changes with the file.
@@ -35,7 +37,9 @@ type stamp struct {
 var _ agent.Store = (*CachedStore)(nil)
 
 // Cached returns a CachedStore for the network namespace of the calling thread.
-func (s FileStore) Cached() *CachedStore { return &CachedStore{store: s, path: s.path()} }
+func (s FileStore) Cached() *CachedStore {
+	return &CachedStore{store: s, path: s.path(), held: filepath.Join(s.Dir, passLock)}
+}
 
 // Load returns what FileStore.Load would.
 func (c *CachedStore) Load() (agent.Baseline, error) {
@@ -100,9 +104,8 @@ func (c *CachedStore) tryHold() error {
 
 // openLock makes sure that the lock is on the file that others find.
 func (c *CachedStore) openLock() error {
-	var there, ours unix.Stat_t
-	if c.lock != nil && unix.Stat(filepath.Join(c.store.Dir, passLock), &there) == nil &&
-		unix.Fstat(int(c.lock.Fd()), &ours) == nil && there.Ino == ours.Ino && there.Dev == ours.Dev {
+	var there unix.Stat_t
+	if c.lock != nil && unix.Stat(c.held, &there) == nil && there.Ino == c.at.Ino && there.Dev == c.at.Dev {
 		return nil
 	}
 	if err := statedir.Make(c.store.Dir); err != nil {
@@ -116,5 +119,5 @@ func (c *CachedStore) openLock() error {
 		_ = c.lock.Close()
 	}
 	c.lock = f
-	return nil
+	return unix.Fstat(int(f.Fd()), &c.at)
 }

@@ -103,12 +103,19 @@ func (k *Kernel) toldConf(m *syscall.NetlinkMessage) agent.Hint {
 	for kind, name := range map[uint16]string{netconfRPFilter: sysctl.RPFilter, netconfForwarding: forwarding} {
 		if value, said := attribute(m.Data[header:], kind); said && len(value) >= 4 {
 			key := sysctl.Key{Scope: scope, Name: name}
-			k.ground.set(key, int(int32(nl.NativeEndian().Uint32(value))))
+			now := int(int32(nl.NativeEndian().Uint32(value)))
+			if k.ground.knows(key, now) { // as a rule it was us
+				continue
+			}
+			k.ground.set(key, now)
 			hint.Keys = append(hint.Keys, key)
 		}
 	}
 	return hint
 }
+
+// isAnnounced reports whether the kernel announces that a setting was written.
+func isAnnounced(key sysctl.Key) bool { return key.Name == sysctl.RPFilter || key.Name == forwarding }
 
 func (k *Kernel) scope(index int) (string, bool) {
 	switch index {

@@ -52,15 +52,32 @@ func (k *Kernel) witness(ctx context.Context, box *agent.Mailbox) {
 		k.said(Witnessing{source.Name(), source.Attributes(), source.Degraded(), unsigned == nil, unsigned})
 		err = source.Run(ctx, func(w trace.Write) {
 			if h, ours := written(w, netns); ours {
-				k.ground.drop()
-				box.Post(h)
-				time.AfterFunc(afterthought, func() { k.ground.drop(); box.Post(agent.Hint{Keys: h.Keys}) })
+				k.witnessed(h, box)
 			}
 		}, func() { box.Post(everything) })
 		if err != nil {
 			k.said(Witnessing{Degraded: err, Authors: unsigned == nil, Unsigned: unsigned})
 		}
 	}()
+}
+
+// witnessed passes on a write. What the kernel announces itself it says of our
+// network namespace alone and when it is done, so that of such a write only its
+// author is news.
+func (k *Kernel) witnessed(h agent.Hint, box *agent.Mailbox) {
+	key := h.Keys[0]
+	if isAnnounced(key) {
+		if len(h.Traces) > 0 {
+			box.Post(h)
+		}
+		return
+	}
+	k.ground.suspect(key)
+	box.Post(h)
+	time.AfterFunc(afterthought, func() {
+		k.ground.suspect(key)
+		box.Post(agent.Hint{Keys: h.Keys})
+	})
 }
 
 // listen remembers who changes addresses and devices, until ctx ends.
@@ -74,11 +91,13 @@ func (k *Kernel) listen(ctx context.Context, netns uint64) error {
 	return nil
 }
 
-// written turns a write into a hint. Our own are none, nor are those in other
-// network namespaces; one whose namespace is not known is, but nobody is named.
+// written turns a write into a hint. Our own are none. Nobody is named who is
+// in another network namespace, or in one that is not known: as a rule such a
+// write is not about us, but a setting belongs to the namespace in which its
+// file was opened, and who opened it may be elsewhere when writing.
 func written(w trace.Write, netns uint64) (agent.Hint, bool) {
 	key, ours := keyOf(w.Key)
-	if !ours || w.PID == os.Getpid() || w.NetNS != 0 && w.NetNS != netns {
+	if !ours || w.PID == os.Getpid() {
 		return agent.Hint{}, false
 	}
 	h := agent.Hint{Keys: []sysctl.Key{key}}

@@ -26,7 +26,7 @@ func TestWritten(t *testing.T) {
 				ID: "sysctl/net.ipv4.conf.eth0/100.arp_ignore", Old: "1", New: "0", By: agent.Actor{PID: 1, Comm: "sysctl"},
 			}}}, true,
 		},
-		{"another namespace", trace.Write{Key: "net/ipv4/conf/all/rp_filter", PID: 1, NetNS: elsewhere}, agent.Hint{}, false},
+		{"another namespace", trace.Write{Key: "net/ipv4/conf/all/rp_filter", PID: 1, NetNS: elsewhere}, agent.Hint{Keys: []sysctl.Key{all}}, true},
 		{"namespace not known", trace.Write{Key: "net/ipv4/conf/all/rp_filter", PID: 1}, agent.Hint{Keys: []sysctl.Key{all}}, true},
 		{"our own", trace.Write{Key: "net/ipv4/conf/all/rp_filter", PID: os.Getpid(), NetNS: here}, agent.Hint{}, false},
 		{"another setting", trace.Write{Key: "net/ipv4/conf/all/accept_local", PID: 1, NetNS: here}, agent.Hint{}, false},

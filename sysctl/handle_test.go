@@ -1,0 +1,75 @@
+package sysctl
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func openHandle(t *testing.T, tr Tree, k Key) *Handle {
+	t.Helper()
+	h, err := tr.Open(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
+
+// A handle reads and writes what the tree does, also what others wrote since.
+func TestHandleIsTheKey(t *testing.T) {
+	tr := tree(t, map[string]string{"all/rp_filter": "1\n", "eth0.100/rp_filter": "0\n"})
+	for _, key := range []Key{{All, RPFilter}, {"eth0.100", RPFilter}} {
+		h := openHandle(t, tr, key)
+		for value := range 3 {
+			if err := tr.Write(key, value); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := h.Read(); err != nil || got != value {
+				t.Errorf("%s: got %d, %v, want %d", key, got, err, value)
+			}
+			if err := h.Write(value + 1); err != nil {
+				t.Error(err)
+			}
+			if got, err := tr.Read(key); err != nil || got != value+1 {
+				t.Errorf("%s: got %d, %v, want %d", key, got, err, value+1)
+			}
+		}
+	}
+}
+
+// What cannot be opened is an error to test for, and nothing is made.
+func TestOpenRefuses(t *testing.T) {
+	tr := tree(t, map[string]string{"all/rp_filter": "1\n"})
+	for _, key := range []Key{{All, ARPIgnore}, {"tunl0", RPFilter}} {
+		if _, err := tr.Open(key); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v, want fs.ErrNotExist", key, err)
+		}
+	}
+	for _, scope := range []string{"", ".", "..", "all/../all"} {
+		if _, err := tr.Open(Key{scope, RPFilter}); err == nil {
+			t.Errorf("scope %q was opened", scope)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(tr.Root, "net/ipv4/conf/all", ARPIgnore)); err == nil {
+		t.Error("a key was made")
+	}
+}
+
+// What is no number, or cannot be written, is an error and no value.
+func TestHandleErrors(t *testing.T) {
+	tr := tree(t, map[string]string{"all/rp_filter": "much\n"})
+	h := openHandle(t, tr, Key{All, RPFilter})
+	if v, err := h.Read(); err == nil {
+		t.Errorf("read %d from no number", v)
+	}
+	_ = h.Close()
+	if _, err := h.Read(); err == nil {
+		t.Error("a closed handle was read")
+	}
+	if err := h.Write(1); err == nil {
+		t.Error("a closed handle was written")
+	}
+}
