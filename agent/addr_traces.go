@@ -7,7 +7,7 @@ import "fmt"
 // finding and by what it got, which lack the time and who it was. What may
 // have another cause as well is left out.
 func AddrTraces(device string, tunnel bool, a Addr, came bool) []Trace {
-	id := fmt.Sprintf("addr/%s/%s", device, a.Prefix.Addr())
+	id := "addr/" + device + "/" + a.Prefix.Addr().String()
 	whole := a.Prefix.IsSingleIP()
 	switch {
 	case !came && whole:

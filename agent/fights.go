@@ -157,6 +157,9 @@ func (f *fights) held(fix Action, now time.Time) bool {
 // hold leaves out of a plan what has to rest. What another action of the plan
 // is unsafe without is not left out: one fight must not delay another repair.
 func (f *fights) hold(plan []Action, now time.Time) []Action {
+	if len(f.byFix) == 0 {
+		return plan
+	}
 	out := slices.DeleteFunc(slices.Clone(plan), func(a Action) bool { return f.held(a, now) })
 	needed := map[Phase]bool{}
 	for _, a := range out {

@@ -106,7 +106,8 @@ func (p *pass) run(ctx context.Context) (Report, error) {
 	// we are leaving would say nothing about the host.
 	looking := context.WithoutCancel(ctx)
 	got, findings := look(looking, p.kernel, p.base, p.want)
-	if len(p.plan(findings)) > 0 {
+	plan := p.plan(findings)
+	if len(plan) > 0 {
 		release, err := p.store.Hold(ctx)
 		if err != nil {
 			r.Before = findings
@@ -120,10 +121,11 @@ func (p *pass) run(ctx context.Context) (Report, error) {
 		}
 		if !reflect.DeepEqual(before, p.base) { // another process was here meanwhile
 			got, findings = look(looking, p.kernel, p.base, p.want)
+			plan = p.plan(findings)
 		}
 	}
 	r.Before = findings
-	got, findings, err = p.rounds(ctx, &r, got, findings)
+	got, findings, err = p.rounds(ctx, &r, got, findings, plan)
 	r.leave(p.want, got, findings)
 	return r, err
 }
@@ -137,11 +139,10 @@ func (p *pass) plan(findings []Finding) []Action {
 	return do
 }
 
-// rounds plans, carries out and looks again until nothing is left to do or
-// nothing comes of it.
-func (p *pass) rounds(ctx context.Context, r *Report, got Observed, findings []Finding) (Observed, []Finding, error) {
+// rounds carries out the plan, looks again and plans anew until nothing is left
+// to do or nothing comes of it.
+func (p *pass) rounds(ctx context.Context, r *Report, got Observed, findings []Finding, plan []Action) (Observed, []Finding, error) {
 	for range rounds {
-		plan := p.plan(findings)
 		if len(plan) == 0 || ctx.Err() != nil {
 			break
 		}
@@ -157,6 +158,7 @@ func (p *pass) rounds(ctx context.Context, r *Report, got Observed, findings []F
 		if !progress(steps) {
 			break
 		}
+		plan = p.plan(findings)
 	}
 	return got, findings, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,59 +16,68 @@ import (
 
 // A CachedStore is a FileStore for one network namespace and one goroutine, to
 // which it costs a system call to find its record unchanged, and two to hold
-// the directory: they lie between a tampering and its repair.
+// the directory: they lie between a tampering and its repair. Its files stay
+// open, since to look their names up would take most of the time.
 type CachedStore struct {
 	store FileStore
 	path  string
 	base  agent.Baseline
+	file  *os.File // of base; nil if base is not known to be what is there
 	stamp stamp
 	lock  *os.File
-	held  string      // its path
-	at    unix.Stat_t // which file it is
 }
 
 // A stamp changes with the file.
 type stamp struct {
-	inode, size int64
-	changed     unix.Timespec
+	size    int64
+	changed unix.Timespec
 }
 
 var _ agent.Store = (*CachedStore)(nil)
 
 // Cached returns a CachedStore for the network namespace of the calling thread.
-func (s FileStore) Cached() *CachedStore {
-	return &CachedStore{store: s, path: s.path(), held: filepath.Join(s.Dir, passLock)}
-}
+func (s FileStore) Cached() *CachedStore { return &CachedStore{store: s, path: s.path()} }
 
 // Load returns what FileStore.Load would.
 func (c *CachedStore) Load() (agent.Baseline, error) {
-	now, err := stampOf(c.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		c.stamp = stamp{}
-		return agent.Baseline{}, nil
-	}
-	if err == nil && now == c.stamp {
+	if now, there := stampOf(c.file); there && now == c.stamp {
 		return c.base, nil
 	}
-	c.stamp = stamp{}
-	base, loadErr := c.store.Load()
-	if err == nil && loadErr == nil && !base.Lost {
-		c.base, c.stamp = base, now // written meanwhile, it has another stamp
+	c.forget()
+	f, err := os.Open(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return agent.Baseline{}, nil
 	}
-	return base, loadErr
+	stamp, there := stampOf(f)
+	base, loadErr := c.store.Load()
+	if !there || loadErr != nil || base.Lost {
+		_ = f.Close()
+		return base, loadErr
+	}
+	c.base, c.file, c.stamp = base, f, stamp // written meanwhile, it has another stamp
+	return base, nil
 }
 
-func stampOf(path string) (stamp, error) {
+// stampOf reports false for what is not open, or is no longer the file of its
+// name: it is always replaced as a whole, see Save.
+func stampOf(f *os.File) (stamp, bool) {
 	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return stamp{}, err
+	if f == nil || unix.Fstat(int(f.Fd()), &st) != nil || st.Nlink == 0 {
+		return stamp{}, false
 	}
-	return stamp{int64(st.Ino), st.Size, st.Ctim}, nil
+	return stamp{st.Size, st.Ctim}, true
+}
+
+func (c *CachedStore) forget() {
+	if c.file != nil {
+		_ = c.file.Close()
+	}
+	c.file, c.base = nil, agent.Baseline{}
 }
 
 // Save replaces the record.
 func (c *CachedStore) Save(b agent.Baseline) error {
-	c.stamp = stamp{}
+	c.forget()
 	return c.store.Save(b)
 }
 
@@ -104,8 +112,7 @@ func (c *CachedStore) tryHold() error {
 
 // openLock makes sure that the lock is on the file that others find.
 func (c *CachedStore) openLock() error {
-	var there unix.Stat_t
-	if c.lock != nil && unix.Stat(c.held, &there) == nil && there.Ino == c.at.Ino && there.Dev == c.at.Dev {
+	if _, there := stampOf(c.lock); there {
 		return nil
 	}
 	if err := statedir.Make(c.store.Dir); err != nil {
@@ -119,5 +126,5 @@ func (c *CachedStore) openLock() error {
 		_ = c.lock.Close()
 	}
 	c.lock = f
-	return unix.Fstat(int(f.Fd()), &c.at)
+	return nil
 }

@@ -1,0 +1,75 @@
+package kernel
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Whatever happens to the record, a cached store loads what an uncached one does.
+func TestCachedStoreLoadsTheSame(t *testing.T) {
+	s := FileStore{Dir: t.TempDir()}
+	cached := s.Cached()
+	other := found()
+	other.Device = "tunl9"
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"nothing there", func() error { return nil }},
+		{"saved", func() error { return cached.Save(found()) }},
+		{"saved by another", func() error { return s.Save(other) }},
+		{"saved by another again", func() error { return s.Save(found()) }},
+		{"removed", s.Remove},
+		{"saved after that", func() error { return s.Save(other) }},
+		{"written in place", func() error { time.Sleep(20 * time.Millisecond); return os.WriteFile(s.path(), []byte("{"), 0o644) }},
+		{"damaged still", func() error { return nil }},
+		{"cured", func() error { return cached.Save(other) }},
+		{"its directory gone", func() error { return os.RemoveAll(s.Dir) }},
+		{"its directory back", func() error { return s.Save(found()) }},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		for range 2 {
+			want, wantErr := s.Load()
+			got, err := cached.Load()
+			if diff := cmp.Diff(want, got); diff != "" || (err == nil) != (wantErr == nil) {
+				t.Errorf("%s: %v, want %v (-want +got):\n%s", step.name, err, wantErr, diff)
+			}
+		}
+	}
+}
+
+// The lock is on the file that others find, also after somebody has removed it.
+func TestCachedStoreHoldsWhatOthersFind(t *testing.T) {
+	s := FileStore{Dir: filepath.Join(t.TempDir(), "state")}
+	cached := s.Cached()
+	busy, cancel := context.WithCancel(t.Context())
+	cancel() // who cannot have it at once gives up
+	for range 3 {
+		release, err := cached.Hold(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Hold(busy); err == nil {
+			t.Error("held twice")
+		}
+		release()
+		taken, err := s.Hold(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cached.Hold(busy); err == nil {
+			t.Error("held twice")
+		}
+		taken()
+		if err := os.Remove(filepath.Join(s.Dir, passLock)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
