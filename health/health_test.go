@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,59 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
-
 	"rsagent/agent"
 )
-
-// A drain is seen within 100 ms, and its end and removal too.
-func TestDrainIsSeen(t *testing.T) {
-	t.Parallel()
-	cfg := testConfig()
-	cfg.StateDir, cfg.Interval = t.TempDir(), time.Hour
-	h := New(cfg)
-	h.Report(inOrder(), nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); h.Run(ctx) }()
-	defer func() { cancel(); <-done }()
-	within := func(ready bool) time.Duration {
-		t.Helper()
-		start := time.Now()
-		for h.Ready() != ready {
-			if time.Since(start) > 2*time.Second {
-				t.Fatalf("still ready %v", !ready)
-			}
-			time.Sleep(time.Millisecond)
-		}
-		return time.Since(start)
-	}
-	d, _ := NewDrain(time.Now(), "disk")
-	if err := WriteDrain(cfg.StateDir, d); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("drain seen after %s", within(false))
-	if again := New(cfg); !again.Snapshot().Drain.Draining {
-		t.Error("a restart forgets the drain")
-	}
-	if err := ClearDrain(cfg.StateDir); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("its end seen after %s", within(true))
-	d, _ = d.For(time.Now(), 300*time.Millisecond)
-	if err := WriteDrain(cfg.StateDir, d); err != nil {
-		t.Fatal(err)
-	}
-	within(false)
-	within(true)
-	for range 100 {
-		if _, err := os.Stat(filepath.Join(cfg.StateDir, DrainFile)); os.IsNotExist(err) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Error("the file of a drain that is over was left")
-}
 
 func TestServiceDecides(t *testing.T) {
 	t.Parallel()
@@ -137,47 +84,6 @@ func TestServiceDecides(t *testing.T) {
 	})
 }
 
-// A VIP that joins and of which nothing is ever known counts after all.
-func TestGraceEnds(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		cfg := testConfig()
-		cfg.VIPs = cfg.VIPs[:1]
-		h := New(cfg)
-		h.Report(inOrder(), nil)
-		cfg.VIPs = []netip.Addr{vipA, netip.MustParseAddr("172.25.84.109")}
-		h.Reload(cfg)
-		for i := range 4 {
-			h.Report(inOrder(), nil)
-			if ready := i < 3; h.Ready() != ready {
-				t.Errorf("after %d s: ready %v", i, !ready)
-			}
-			time.Sleep(time.Second)
-		}
-	})
-}
-
-// A shorter interval does not make the last report stale at once.
-func TestReloadToShorterInterval(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		cfg := testConfig()
-		cfg.Interval = time.Hour
-		h := New(cfg)
-		h.Report(inOrder(), nil)
-		time.Sleep(time.Minute)
-		cfg.Interval = time.Second
-		h.Reload(cfg)
-		if s := h.Snapshot(); !s.Verdict.Ready || !s.Live() {
-			t.Error("not ready, or not live")
-		}
-		time.Sleep(4 * time.Second)
-		if s := h.Snapshot(); s.Verdict.Ready || s.Live() {
-			t.Error("ready or live without a pass")
-		}
-	})
-}
-
 func TestChanged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -217,40 +123,6 @@ func TestChanged(t *testing.T) {
 	})
 }
 
-func TestAgentCheck(t *testing.T) {
-	t.Parallel()
-	h := New(testConfig())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- h.ServeAgentCheck(ctx, l) }()
-	expect := func(want string) {
-		t.Helper()
-		conn, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if b, err := io.ReadAll(conn); string(b) != want || err != nil {
-			t.Errorf("%q, %v; want %q", b, err, want)
-		}
-	}
-	expect("down #unverified: no pass has spoken of this VIP yet\n")
-	h.Report(inOrder(), nil)
-	expect("up ready\n")
-	h.setDrain(DrainState{Draining: true, Drain: Drain{Reason: "x"}})
-	expect("drain\n")
-	h.Shutdown()
-	expect("down #stopping: the agent is shutting down; the VIPs stay in place\n")
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
 // On a VIP neither endpoint answers, over a real connection too.
 func TestNothingIsSaidOnVIP(t *testing.T) {
 	t.Parallel()
@@ -270,53 +142,6 @@ func TestNothingIsSaidOnVIP(t *testing.T) {
 	}
 	cancel()
 	<-done
-}
-
-// Clients that connect and never read do not keep others waiting.
-func TestAgentCheckIsBounded(t *testing.T) {
-	t.Parallel()
-	h := New(testConfig())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- h.ServeAgentCheck(ctx, l) }()
-	for range 3 * maxAgentChecks {
-		conn, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-	}
-	if got := raw(t, l.Addr().String(), ""); !strings.HasPrefix(got, "down #") {
-		t.Errorf("%q", got)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-// fullHealth has something in every metric.
-func fullHealth() *Health {
-	cfg := testConfig()
-	cfg.Services = []Service{{VIP: vipA, Port: 80, HTTPPath: "/"}, {VIP: vipA, Port: 80, HTTPPath: "/b"}, {VIP: vipB, Port: 443}}
-	cfg.ProbeInterval = time.Second
-	h := New(cfg)
-	r := inOrder(critical("shadow/\xff"), critical("shadow/\xfe"), critical("link/tunl0/up"), critical("link/tunl0/up"))
-	r.Contended = []agent.Contention{{ID: "shadow/\xff", Fix: agent.LinkUp{}}, {ID: "shadow/\xfe", Fix: agent.LinkUp{}}, {ID: "link/tunl0/up", Fix: agent.LinkUp{}}}
-	r.Done = []agent.Step{{Action: agent.LinkUp{Device: "tunl0"}, Err: errors.New("no")}}
-	h.Report(r, nil)
-	h.SetSources([]Source{{"netlink", "links, addresses, rp_filter"}, {"poll", "every 1s"}})
-	h.SetConfigProblem("rsagent.yaml:1:1: no")
-	h.HookDropped(2)
-	for _, s := range cfg.Services {
-		h.service(ServiceResult{Service: s, Up: s.HTTPPath != "/b", Time: time.Now(), Detail: "x"})
-	}
-	h.Probes(outcomes(Passed, Failed))
-	return h
 }
 
 // What services and probes say has IDs of the forms that are listed.
@@ -340,52 +165,6 @@ func TestIDsHaveForms(t *testing.T) {
 	}
 	if len(seen) != 3 {
 		t.Errorf("want a service and both kinds of probe: %v", seen)
-	}
-}
-
-func TestMetrics(t *testing.T) {
-	t.Parallel()
-	w := get(&Handler{Health: fullHealth()}, "GET", "/metrics")
-	body := w.Body.String()
-	for _, line := range []string{
-		"rsagent_ready 0", "rsagent_draining 0", `rsagent_vip_ready{vip="172.25.84.100"} 0`, `rsagent_vip_present{vip="172.25.84.100"} 1`,
-		`rsagent_finding{id="link/tunl0/up",severity="critical"} 1`, `rsagent_finding{id="shadow/?",severity="critical"} 1`,
-		`rsagent_service_up{port="80",vip="172.25.84.100"} 0`, `rsagent_service_up{port="443",vip="172.25.84.101"} 1`,
-		`rsagent_probe_up{vip="172.25.84.100"} 1`, `rsagent_probe_up{vip="172.25.84.101"} 0`,
-		`rsagent_drift_total{kind="shadow"} 2`, `rsagent_drift_total{kind="sysctl"} 0`, `rsagent_drift_total{kind="other"} 0`,
-		`rsagent_repair_total{kind="link",result="failed"} 1`, `rsagent_repair_total{kind="link",result="done"} 0`, `rsagent_repair_seconds_bucket{le="0.0001"} 0`,
-		`rsagent_contended{id="link/tunl0/up"} 1`, `rsagent_contended{id="shadow/?"} 1`, "rsagent_config_refused 1",
-		`rsagent_config_info{hash="3f9a1c"} 1`, `rsagent_event_source{source="netlink"} 1`, "rsagent_hook_dropped_total 2", "rsagent_pass_duration_seconds_count 1", "rsagent_build_info{",
-		"rsagent_last_evaluation_timestamp_seconds ",
-	} {
-		if !strings.Contains(body, "\n"+line) {
-			t.Errorf("no %s in\n%s", line, body)
-		}
-	}
-	problems, err := promlint.New(strings.NewReader(body)).Lint()
-	if err != nil || len(problems) > 0 {
-		t.Error(problems, err)
-	}
-}
-
-// A repair is timed from the look that showed the drift to its end.
-func TestRepairSeconds(t *testing.T) {
-	t.Parallel()
-	h := New(testConfig())
-	h.Report(look(0, "1"), nil)         // by us, within a millisecond
-	h.Report(open(look(100, "1")), nil) // not at first, but after half a second
-	h.Report(look(600, "1"), nil)
-	h.Report(open(look(700, "1")), nil) // by somebody else
-	h.Report(look(800, "0"), nil)
-	body := get(&Handler{Health: h}, "GET", "/metrics").Body.String()
-	for _, line := range []string{
-		`rsagent_repair_seconds_bucket{le="0.0005"} 0`, `rsagent_repair_seconds_bucket{le="0.001"} 1`, `rsagent_repair_seconds_bucket{le="0.5"} 1`,
-		`rsagent_repair_seconds_bucket{le="1"} 2`, "rsagent_repair_seconds_count 2", `rsagent_drift_total{kind="sysctl"} 3`,
-		`rsagent_repair_total{kind="sysctl",result="done"} 2`,
-	} {
-		if !strings.Contains(body, "\n"+line+"\n") {
-			t.Errorf("no %s in\n%s", line, body)
-		}
 	}
 }
 

@@ -1,0 +1,117 @@
+package health
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A drain is seen within 100 ms, and its end and removal too.
+func TestDrainIsSeen(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.StateDir, cfg.Interval = t.TempDir(), time.Hour
+	h := New(cfg)
+	h.Report(inOrder(), nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); h.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	within := func(ready bool) time.Duration {
+		t.Helper()
+		start := time.Now()
+		for h.Ready() != ready {
+			if time.Since(start) > 2*time.Second {
+				t.Fatalf("still ready %v", !ready)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return time.Since(start)
+	}
+	d, _ := NewDrain(time.Now(), "disk")
+	if err := WriteDrain(cfg.StateDir, d); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("drain seen after %s", within(false))
+	if again := New(cfg); !again.Snapshot().Drain.Draining {
+		t.Error("a restart forgets the drain")
+	}
+	if err := ClearDrain(cfg.StateDir); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("its end seen after %s", within(true))
+	d, _ = d.For(time.Now(), 300*time.Millisecond)
+	if err := WriteDrain(cfg.StateDir, d); err != nil {
+		t.Fatal(err)
+	}
+	within(false)
+	within(true)
+	for range 100 {
+		if _, err := os.Stat(filepath.Join(cfg.StateDir, DrainFile)); os.IsNotExist(err) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the file of a drain that is over was left")
+}
+
+func TestDrainWatch(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := drainWatch{dir: dir}
+	now := time.Now()
+	write := func(reason string, limit time.Duration) {
+		d, err := NewDrain(now, reason)
+		if err == nil && limit > 0 {
+			d, err = d.For(now, limit)
+		}
+		if err == nil {
+			err = WriteDrain(dir, d)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(at time.Time, draining bool, reason string) {
+		t.Helper()
+		for range 2 {
+			if s := w.look(at); s.Draining != draining || !strings.Contains(s.Reason, reason) {
+				t.Errorf("%+v, want %v %q", s, draining, reason)
+			}
+		}
+	}
+	expect(now, false, "")
+	write("one", 0)
+	expect(now, true, "one")
+	write("two", 0)
+	expect(now, true, "two")
+	write("end", time.Minute)
+	expect(now, true, "end")
+	expect(now.Add(time.Minute), false, "")
+	if _, err := os.Stat(filepath.Join(dir, DrainFile)); !os.IsNotExist(err) {
+		t.Error("a drain that is over was left:", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, DrainFile), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	expect(now, true, "cannot be read")
+	if err := ClearDrain(dir); err != nil {
+		t.Fatal(err)
+	}
+	expect(now, false, "")
+}
+
+func BenchmarkDrainWatch(b *testing.B) {
+	dir := b.TempDir()
+	d, _ := NewDrain(time.Now(), "x")
+	if err := WriteDrain(dir, d); err != nil {
+		b.Fatal(err)
+	}
+	w := drainWatch{dir: dir}
+	for b.Loop() {
+		w.look(time.Now())
+	}
+}
