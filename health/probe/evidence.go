@@ -157,3 +157,14 @@ func (e Evidence) rejected() (Complaint, bool) {
 	c, ok := e.complaint(false)
 	return c, ok && c.Type == director.ICMPUnreachable
 }
+
+// difference returns how far each counter went up.
+func difference(before, after map[string]uint64) map[string]uint64 {
+	out := map[string]uint64{}
+	for name, v := range after {
+		if v > before[name] {
+			out[name] = v - before[name]
+		}
+	}
+	return out
+}
