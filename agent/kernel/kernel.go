@@ -46,10 +46,6 @@ type Kernel struct {
 // Option changes a default of New.
 type Option func(*Kernel)
 
-// SysctlRoot makes the kernel's settings be looked for elsewhere than in
-// /proc/sys.
-func SysctlRoot(dir string) Option { return func(k *Kernel) { k.settings.tree.Root = dir } }
-
 // Settle makes Apply wait, after the tunnel has appeared, until udev has seen
 // it, but no longer than d: udev replays sysctl.d onto each new device
 // (99-systemd.rules), and what is written before that is overwritten.
