@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"io"
 	"maps"
 	"net/netip"
 	"slices"
@@ -12,13 +13,31 @@ import (
 	"rsagent/agent/director"
 )
 
+// A countersRow is a file of counters, and what is in it or what is wrong with it.
+type countersRow struct {
+	name, text string
+	want       map[string]uint64
+	err        string
+}
+
+func (row countersRow) check(t *testing.T, parse func(map[string]uint64, io.Reader) error) {
+	t.Parallel()
+	got := map[string]uint64{}
+	err := parse(got, strings.NewReader(row.text))
+	if row.err != "" || err != nil {
+		if err == nil || err.Error() != row.err {
+			t.Errorf("got error %v, want %q", err, row.err)
+		}
+		return
+	}
+	if diff := cmp.Diff(row.want, got); diff != "" {
+		t.Errorf("counters (-want +got):\n%s", diff)
+	}
+}
+
 func TestParseSNMP(t *testing.T) {
 	t.Parallel()
-	for _, row := range []struct {
-		name, text string
-		want       map[string]uint64
-		err        string
-	}{
+	for _, row := range []countersRow{
 		{name: "nothing", want: map[string]uint64{}},
 		{
 			name: "two pairs",
@@ -32,31 +51,14 @@ func TestParseSNMP(t *testing.T) {
 		{name: "no number", text: "Ip: A\nIp: x\n", err: `IpA: strconv.ParseUint: parsing "x": invalid syntax`},
 		{name: "no colon", text: "Ip\n", err: `line "Ip": want a prefix and a colon`},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			got := map[string]uint64{}
-			err := parseSNMP(got, strings.NewReader(row.text))
-			if row.err != "" || err != nil {
-				if err == nil || err.Error() != row.err {
-					t.Errorf("got error %v, want %q", err, row.err)
-				}
-				return
-			}
-			if diff := cmp.Diff(row.want, got); diff != "" {
-				t.Errorf("counters (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(row.name, func(t *testing.T) { row.check(t, parseSNMP) })
 	}
 }
 
 func TestParseDevices(t *testing.T) {
 	t.Parallel()
 	const heading = "Inter-|   Receive                            |  Transmit\n face |bytes    packets errs|bytes    packets\n"
-	for _, row := range []struct {
-		name, text string
-		want       map[string]uint64
-		err        string
-	}{
+	for _, row := range []countersRow{
 		{name: "nothing but headings", text: heading, want: map[string]uint64{}},
 		{
 			name: "devices",
@@ -67,20 +69,7 @@ func TestParseDevices(t *testing.T) {
 		{name: "no device", text: "tunl0", err: `line "tunl0": want a device and its numbers`},
 		{name: "no number", text: " tunl0: 1 x", err: `tunl0: strconv.ParseUint: parsing "x": invalid syntax`},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			t.Parallel()
-			got := map[string]uint64{}
-			err := parseDevices(got, strings.NewReader(row.text))
-			if row.err != "" || err != nil {
-				if err == nil || err.Error() != row.err {
-					t.Errorf("got error %v, want %q", err, row.err)
-				}
-				return
-			}
-			if diff := cmp.Diff(row.want, got); diff != "" {
-				t.Errorf("counters (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(row.name, func(t *testing.T) { row.check(t, parseDevices) })
 	}
 }
 
@@ -110,10 +99,7 @@ func FuzzCounters(f *testing.F) {
 	f.Add("Ip: A B\nIp: 1 -2\n")
 	f.Add("Inter-| Receive\n lo: 1 2 3\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, parse := range []func(map[string]uint64, *strings.Reader) error{
-			func(m map[string]uint64, r *strings.Reader) error { return parseSNMP(m, r) },
-			func(m map[string]uint64, r *strings.Reader) error { return parseDevices(m, r) },
-		} {
+		for _, parse := range []func(map[string]uint64, io.Reader) error{parseSNMP, parseDevices} {
 			once, again := map[string]uint64{}, map[string]uint64{}
 			err, same := parse(once, strings.NewReader(text)), parse(again, strings.NewReader(text))
 			if (err == nil) != (same == nil) || !maps.Equal(once, again) {
