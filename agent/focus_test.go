@@ -43,7 +43,7 @@ func TestFocusSaysTheSame(t *testing.T) {
 				}
 			}
 			got := agent.Diff(focused, w.adopted(focused))
-			if diff := cmp.Diff(lines(want), lines(got)); diff != "" {
+			if diff := cmp.Diff(agenttest.Essence(want), agenttest.Essence(got)); diff != "" {
 				t.Fatalf("-walk.seed %d, focus %v (-whole +focused):\n%s\n%s", seed, some, diff, strings.Join(w.log, "\n"))
 			}
 			compared++
@@ -87,19 +87,6 @@ func contains(want agent.Desired, addr string) bool {
 		}
 	}
 	return false
-}
-
-func lines(findings []agent.Finding) []string {
-	var out []string
-	for _, f := range findings {
-		line := f.ID + " " + f.Severity.String() + " " + f.Want + " " + f.Got
-		if f.Fix != nil {
-			line += " " + f.Fix.String()
-		}
-		out = append(out, line)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // One event is looked at by itself: a deleted VIP is put back by a focused pass,

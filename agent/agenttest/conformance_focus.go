@@ -35,7 +35,7 @@ func testFocusFollows(t *testing.T, r rig) {
 		focused := want.Focus(want.VIPs[:w.Rand.IntN(4)])
 		narrow := r.reading(t, focused) // before the whole one, which would set it right
 		whole := r.reading(t, want).Focus(focused)
-		if diff := cmp.Diff(essence(focused, whole), essence(focused, narrow)); diff != "" {
+		if diff := cmp.Diff(Essence(announced(focused, whole)), Essence(announced(focused, narrow))); diff != "" {
 			t.Fatalf("focus %v after %q (-whole +focused):\n%s", focused.VIPs, log, diff)
 		}
 		select { // nobody has to take the hints
@@ -54,22 +54,10 @@ func (r rig) reading(t *testing.T, want agent.Desired) agent.Observed {
 	return got
 }
 
-// essence is what a diff makes of a reading, but for arp_*: their changes are
+// announced is what a diff makes of a reading, but for arp_*: their changes are
 // not announced, and a focused reading may have them from a moment ago.
-func essence(want agent.Desired, got agent.Observed) []string {
-	var out []string
-	for _, f := range agent.Diff(want, got) {
-		if strings.Contains(f.ID, ".arp_") {
-			continue
-		}
-		line := f.ID + " " + f.Severity.String() + " " + f.Want + " " + f.Got
-		if f.Fix != nil {
-			line += " " + f.Fix.String()
-		}
-		out = append(out, line)
-	}
-	slices.Sort(out) // a mirror has the addresses in another order
-	return out
+func announced(want agent.Desired, got agent.Observed) []agent.Finding {
+	return slices.DeleteFunc(agent.Diff(want, got), func(f agent.Finding) bool { return strings.Contains(f.ID, ".arp_") })
 }
 
 // testHintsName holds hints to what they are about.

@@ -66,3 +66,18 @@ func end(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+// Essence returns what tells findings apart, a line each: all but their order
+// and their reasons.
+func Essence(findings []agent.Finding) []string {
+	var out []string
+	for _, f := range findings {
+		line := f.ID + " " + f.Severity.String() + " " + f.Want + " " + f.Got
+		if f.Fix != nil {
+			line += " " + f.Fix.String()
+		}
+		out = append(out, line)
+	}
+	slices.Sort(out)
+	return out
+}
