@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -117,21 +116,5 @@ func runBeside(ctx context.Context, env, args []string, stdout, stderr io.Writer
 	if err := cmd.Start(); err != nil {
 		return exitCode(complain(stderr, err))
 	}
-	done := make(chan outcome, 1)
-	go func() {
-		err := cmd.Wait()
-		var exited *exec.ExitError
-		if errors.As(err, &exited) || errors.Is(err, exec.ErrWaitDelay) {
-			err = nil
-		}
-		done <- outcome{code: shellCode(cmd.ProcessState.Sys().(syscall.WaitStatus)), err: err}
-	}()
-	result := supervise(ctx, done, func(s syscall.Signal) { _ = cmd.Process.Signal(s) }, func() {
-		_ = cmd.Process.Kill()
-		<-done
-	})
-	if result.err == nil && result.code != 0 {
-		return exitCode(result.code)
-	}
-	return result.err
+	return superviseProcess(ctx, cmd)
 }

@@ -40,23 +40,7 @@ func (o execOptions) runNative(ctx context.Context, j job, stdout, stderr io.Wri
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, timeLimit(o.timeout))
 	defer cancel()
-	done := make(chan outcome, 1)
-	go func() {
-		err := cmd.Wait()
-		var exited *exec.ExitError
-		if errors.As(err, &exited) {
-			err = nil
-		}
-		done <- outcome{code: shellCode(cmd.ProcessState.Sys().(syscall.WaitStatus)), err: err}
-	}()
-	result := supervise(ctx, done, func(s syscall.Signal) { _ = cmd.Process.Signal(s) }, func() {
-		_ = cmd.Process.Kill()
-		<-done
-	})
-	if result.err == nil && result.code != 0 {
-		return exitCode(result.code)
-	}
-	return result.err
+	return superviseProcess(ctx, cmd)
 }
 
 func newNativeInitCommand() *cobra.Command {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"time"
@@ -78,4 +80,26 @@ func supervise(ctx context.Context, done <-chan outcome, signal func(syscall.Sig
 		kill()
 	}
 	return outcome{err: cause}
+}
+
+// superviseProcess does that for a process that has been started, and returns its exitCode as an error, or why there is
+// none.
+func superviseProcess(ctx context.Context, cmd *exec.Cmd) error {
+	done := make(chan outcome, 1)
+	go func() {
+		err := cmd.Wait()
+		var exited *exec.ExitError
+		if errors.As(err, &exited) || errors.Is(err, exec.ErrWaitDelay) {
+			err = nil
+		}
+		done <- outcome{code: shellCode(cmd.ProcessState.Sys().(syscall.WaitStatus)), err: err}
+	}()
+	result := supervise(ctx, done, func(s syscall.Signal) { _ = cmd.Process.Signal(s) }, func() {
+		_ = cmd.Process.Kill()
+		<-done
+	})
+	if result.err == nil && result.code != 0 {
+		return exitCode(result.code)
+	}
+	return result.err
 }
