@@ -31,7 +31,7 @@ func newDemoCommand() *cobra.Command {
 				return lab.Show{Rsagent: rsagent, Out: cmd.OutOrStdout()}.Play(cmd.Context())
 			}
 			start := time.Now()
-			o := execOptions{kernel: kernel, accel: "tcg", timeout: 3 * time.Minute, memory: 2048}
+			o := execOptions{machineOptions: machineOptions{kernel: kernel, accel: "tcg", timeout: 3 * time.Minute, memory: 2048}}
 			if err := o.run(cmd, []string{rslab, "demo"}); err != nil {
 				return err
 			}

@@ -17,15 +17,10 @@ import (
 
 // execOptions are the flags of rslab exec.
 type execOptions struct {
-	kernel  string
-	accel   string
-	timeout time.Duration
-	memory  int
-	cpus    int
-	append  []string
-	out     []string
-	native  bool
-	verbose bool
+	machineOptions
+	append []string
+	out    []string
+	native bool
 }
 
 func newExecCommand() *cobra.Command {
@@ -43,32 +38,16 @@ Standard input is empty.`,
   go test -tags lab -exec "rslab exec --" ./agent/lab`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !cmd.Flags().Changed("timeout") {
-				o.timeout = limitFor(args, o.timeout)
-			}
+			o.limit(cmd, args)
 			return o.run(cmd, args)
 		},
 	}
+	o.addFlags(cmd, 2048, 10*time.Minute)
 	f := cmd.Flags()
-	f.SetInterspersed(false)
-	f.StringVar(&o.kernel, "kernel", defaultKernel, "Debian's kernel: 5.10, 6.1 or 6.12")
-	f.StringVar(&o.accel, "accel", "tcg", "tcg, kvm, or auto: kvm if a short boot proves it")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "kill the command after this time; a Go test binary's own -test.timeout and a minute, if that is there")
-	f.IntVar(&o.memory, "memory", 2048, "memory of the machine in MiB")
-	f.IntVar(&o.cpus, "cpus", 0, "processors of the machine (default 1, with KVM 2)")
 	f.StringArrayVar(&o.append, "append", nil, "kernel parameter, such as loglevel=7 (repeatable)")
 	f.StringArrayVar(&o.out, "out", nil, "file or folder to carry out of the machine (repeatable)")
 	f.BoolVar(&o.native, "native", false, "no machine: fresh namespaces on this kernel, as root")
-	f.BoolVar(&o.verbose, "verbose", false, "show the machine's console")
 	return cmd
-}
-
-// limitFor lets a Go test binary run into its own time limit, which tells more, before it runs into ours.
-func limitFor(args []string, limit time.Duration) time.Duration {
-	if d, err := time.ParseDuration(testFlags(args)["timeout"]); err == nil && d > 0 {
-		return d + time.Minute
-	}
-	return limit
 }
 
 func (o execOptions) run(cmd *cobra.Command, args []string) error {
@@ -108,7 +87,8 @@ func (o execOptions) runMachine(ctx context.Context, j job, stdout, stderr io.Wr
 		return err
 	}
 	j.Modules = k.modules
-	h := hardware{accel: o.accel, memory: o.memory, cpus: o.cpus, append: o.append, verbose: o.verbose}
+	h := o.hardware()
+	h.append = o.append
 	m, err := bootMachine(ctx, c.dir, k, h, errand{modules: bootModules()}, stderr)
 	if err != nil {
 		return showConsole(stderr, err)
@@ -128,21 +108,6 @@ func (o execOptions) runMachine(ctx context.Context, j job, stdout, stderr io.Wr
 		return exitCode(result.code)
 	}
 	return nil
-}
-
-func (o execOptions) check() error {
-	if runtime.GOARCH != "amd64" {
-		return fmt.Errorf("the lab machine is amd64, this host is %s", runtime.GOARCH)
-	}
-	switch o.accel {
-	case "tcg", "kvm", "auto":
-	default:
-		return fmt.Errorf("no accelerator %q: choose tcg, kvm or auto", o.accel)
-	}
-	if _, err := suiteOf(o.kernel); err != nil {
-		return err
-	}
-	return requireTools(findTool, qemu, "modprobe")
 }
 
 // showConsole prints the end of a failed machine's console, and returns the error.

@@ -14,13 +14,10 @@ import (
 )
 
 // hostOptions are the flags of rslab host.
-type hostOptions struct {
-	machine execOptions
-	timeout time.Duration
-}
+type hostOptions struct{ machineOptions }
 
 func newHostCommand() *cobra.Command {
-	o := hostOptions{machine: execOptions{kernel: defaultKernel, accel: "tcg"}}
+	o := hostOptions{}
 	cmd := &cobra.Command{
 		Use:   "host [flags] [--] COMMAND [ARG...]",
 		Short: "Run a command here, beside a disposable Debian host with systemd",
@@ -37,25 +34,16 @@ The disk's image is made once, by mmdebstrap as root, and kept beside the kernel
   go test -tags host -exec "rslab host --" ./cmd/rsagent`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !cmd.Flags().Changed("timeout") {
-				o.timeout = limitFor(args, o.timeout)
-			}
+			o.limit(cmd, args)
 			return o.run(cmd, args)
 		},
 	}
-	f := cmd.Flags()
-	f.SetInterspersed(false)
-	f.StringVar(&o.machine.kernel, "kernel", defaultKernel, "Debian's kernel: 5.10, 6.1 or 6.12")
-	f.StringVar(&o.machine.accel, "accel", "tcg", "tcg, kvm, or auto: kvm if a short boot proves it")
-	f.DurationVar(&o.timeout, "timeout", 20*time.Minute, "kill the command after this time; a Go test binary's own -test.timeout and a minute, if that is there")
-	f.IntVar(&o.machine.memory, "memory", 1024, "memory of the host in MiB")
-	f.IntVar(&o.machine.cpus, "cpus", 0, "processors of the host (default 1, with KVM 2)")
-	f.BoolVar(&o.machine.verbose, "verbose", false, "show the host's console")
+	o.addFlags(cmd, 1024, 20*time.Minute)
 	return cmd
 }
 
 func (o hostOptions) run(cmd *cobra.Command, args []string) error {
-	if err := o.machine.check(); err != nil {
+	if err := o.check(); err != nil {
 		return err
 	}
 	// Qemu is to die with the thread that started it, so this one must live as long as the process.
@@ -88,7 +76,7 @@ func (o hostOptions) boot(ctx context.Context, stderr io.Writer) (*machine, erro
 	if err != nil {
 		return nil, err
 	}
-	k, err := c.kernel(ctx, o.machine.kernel)
+	k, err := c.kernel(ctx, o.kernel)
 	if err != nil {
 		return nil, err
 	}
@@ -100,10 +88,8 @@ func (o hostOptions) boot(ctx context.Context, stderr io.Writer) (*machine, erro
 	if err != nil {
 		return nil, err
 	}
-	h := hardware{
-		accel: o.machine.accel, memory: o.machine.memory, cpus: o.machine.cpus, verbose: o.machine.verbose, disk: disk,
-		append: []string{"net.ifnames=0", "systemd.getty_auto=0"},
-	}
+	h := o.hardware()
+	h.disk, h.append = disk, []string{"net.ifnames=0", "systemd.getty_auto=0"}
 	return bootMachine(ctx, c.dir, k, h, errand{hostModules(), note}, stderr)
 }
 
