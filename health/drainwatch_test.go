@@ -1,7 +1,6 @@
 package health
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,10 +15,7 @@ func TestDrainIsSeen(t *testing.T) {
 	cfg.StateDir, cfg.Interval = t.TempDir(), time.Hour
 	h := New(cfg)
 	h.Report(inOrder(), nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { defer close(done); h.Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	run(t, h)
 	within := func(ready bool) time.Duration {
 		t.Helper()
 		start := time.Now()

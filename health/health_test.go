@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,71 +17,45 @@ import (
 	"rsagent/agent"
 )
 
+// A fickle service is reached while it is up.
+type fickle struct{ down atomic.Bool }
+
+func (f *fickle) dial(context.Context, netip.AddrPort) (net.Conn, error) {
+	if f.down.Load() {
+		return nil, errors.New("refused")
+	}
+	a, b := net.Pipe()
+	_ = b.Close()
+	return a, nil
+}
+
 func TestServiceDecides(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
-		up := true
+		var web fickle
 		cfg := testConfig()
-		cfg.Services = []Service{{VIP: vipA, Port: 80}}
-		cfg.Dial = func(context.Context, netip.AddrPort) (net.Conn, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if !up {
-				return nil, errors.New("refused")
-			}
-			a, b := net.Pipe()
-			_ = b.Close()
-			return a, nil
-		}
+		cfg.Services, cfg.Dial = []Service{{VIP: vipA, Port: 80}}, web.dial
 		h := New(cfg)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); h.Run(ctx) }()
-		pass := func(n int) {
-			for range n {
-				h.Report(inOrder(), nil)
-				time.Sleep(time.Second)
-			}
-		}
+		run(t, h)
 		h.Report(inOrder(), nil)
 		if h.Ready() {
 			t.Error("ready before the service was asked")
 		}
-		pass(1)
+		pass(h, 1)
 		if !h.Ready() {
 			t.Error("not ready:", h.Snapshot().Verdict.Reasons)
 		}
-		mu.Lock()
-		up = false
-		mu.Unlock()
-		pass(2)
+		web.down.Store(true)
+		pass(h, 2)
 		s := h.Snapshot()
 		if s.Verdict.Ready || s.Verdict.VIPs[0].Ready || !s.Verdict.VIPs[1].Ready {
 			t.Error("ready without its service, or the other VIP is not")
 		}
-		mu.Lock()
-		up = true
-		mu.Unlock()
-		pass(4)
+		web.down.Store(false)
+		pass(h, 4)
 		if !h.Ready() {
 			t.Error("not ready again:", h.Snapshot().Verdict.Reasons)
 		}
-		// A service that is asked for from now on does not take the VIP out
-		// before it was asked, and a VIP that joins does not take the host out.
-		cfg.Services = append(cfg.Services, Service{VIP: vipA, Port: 81})
-		joined := netip.MustParseAddr("172.25.84.102")
-		cfg.VIPs = append(cfg.VIPs, joined)
-		h.Reload(cfg)
-		if s := h.Snapshot(); !s.Verdict.Ready || s.Verdict.VIPs[2].Ready {
-			t.Error("a reload took the host out, or vouched for a VIP:", s.Verdict.Reasons)
-		}
-		h.Report(inOrder(critical("addr/tunl0/172.25.84.102")), nil)
-		if h.Ready() {
-			t.Error("a VIP that joined and is missing does not count")
-		}
-		cancel()
-		<-done
 	})
 }
 
@@ -88,9 +63,7 @@ func TestChanged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := New(testConfig())
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan struct{})
-		go func() { defer close(done); h.Run(ctx) }()
+		run(t, h)
 		prev := h.Snapshot()
 		next := func() []Transition {
 			now := h.Snapshot()
@@ -118,8 +91,6 @@ func TestChanged(t *testing.T) {
 		if tr := next(); len(tr) != 3 || tr[0].Ready {
 			t.Errorf("%+v", tr)
 		}
-		cancel()
-		<-done
 	})
 }
 
@@ -130,18 +101,9 @@ func TestNothingIsSaidOnVIP(t *testing.T) {
 	if got := raw(t, serve(t, &Handler{Health: h}), "GET /livez HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 421 ") {
 		t.Errorf("HTTP: %q", got)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- h.ServeAgentCheck(ctx, l) }()
-	if got := raw(t, l.Addr().String(), ""); got != "" {
+	if got := raw(t, serveAgentCheck(t, h), ""); got != "" {
 		t.Errorf("agent-check: %q", got)
 	}
-	cancel()
-	<-done
 }
 
 // What services and probes say has IDs of the forms that are listed.

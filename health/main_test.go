@@ -38,3 +38,18 @@ func inOrder(more ...agent.Finding) agent.Report {
 func testConfig() Config {
 	return Config{Node: "rs1", Version: "1.2.3", ConfigHash: "3f9a1c", VIPs: []netip.Addr{vipA, vipB}, Interval: time.Second}
 }
+
+// run runs h until the test ends.
+func run(t *testing.T, h *Health) {
+	done := make(chan struct{})
+	go func() { defer close(done); h.Run(t.Context()) }()
+	t.Cleanup(func() { <-done })
+}
+
+// pass reports that all is in order, n times, a second apart.
+func pass(h *Health, n int) {
+	for range n {
+		h.Report(inOrder(), nil)
+		time.Sleep(time.Second)
+	}
+}
