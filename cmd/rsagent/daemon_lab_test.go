@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -97,7 +96,8 @@ func (s *realServer) start(dir string) {
 			s.Errorf("rsagent run: %v", err)
 		}
 		if s.Failed() {
-			s.Logf("the daemon's last words:\n%s", s.log.tail(8000))
+			log := s.log.String()
+			s.Logf("the daemon's last words:\n%s", log[max(0, len(log)-8000):])
 		}
 	})
 }
@@ -247,23 +247,4 @@ func (s *realServer) get(path string) string {
 		s.Fatal(err)
 	}
 	return string(b)
-}
-
-// lockedLog is what the daemon has printed.
-type lockedLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lockedLog) tail(n int) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.buf.Bytes()
-	return string(b[max(0, len(b)-n):])
 }

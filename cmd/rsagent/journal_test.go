@@ -93,7 +93,7 @@ func TestJournalTellsWhatIsLost(t *testing.T) {
 	if r := got.records[0]; r.fields["RSAGENT_DROPPED"] != "3" || !strings.Contains(r.message, "3 lines before this were dropped") {
 		t.Errorf("%+v", r)
 	}
-	last := &lines{}
+	last := &lockedLog{}
 	j = newJournaler(func(string, journal.Priority, map[string]string) error { return errors.New("no journal") }, last)
 	if err := j.Fire(logrus.NewEntry(log)); err != nil {
 		t.Error(err)

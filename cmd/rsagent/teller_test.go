@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/sirupsen/logrus"
 
 	"rsagent/agent"
 	"rsagent/health"
@@ -17,32 +14,6 @@ import (
 )
 
 const rpFilter = "sysctl/net.ipv4.conf.all.rp_filter"
-
-// lines takes a log, without what varies.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func testLog() (*logrus.Logger, *lines) {
-	log, out := logrus.New(), &lines{}
-	log.SetOutput(out)
-	log.SetLevel(logrus.DebugLevel)
-	log.SetFormatter(&logrus.TextFormatter{DisableTimestamp: true, DisableColors: true})
-	return log, out
-}
 
 // repair is the report of a pass that found rp_filter wrong and mended it.
 func repair(traces ...agent.Trace) agent.Report {
