@@ -12,6 +12,25 @@ import (
 	"rsagent/health/probe"
 )
 
+// rounds are the sizes of rounds, and when they were over.
+type rounds struct {
+	mu    sync.Mutex
+	sizes []int
+	times []time.Duration
+}
+
+func (r *rounds) add(size int, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sizes, r.times = append(r.sizes, size), append(r.times, at)
+}
+
+func (r *rounds) all() ([]int, []time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.sizes), slices.Clone(r.times)
+}
+
 // The device is opened once and kept, opened again when it fails, and closed in the end.
 func TestRun(t *testing.T) {
 	t.Parallel()
@@ -29,35 +48,26 @@ func TestRun(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		hurry := make(chan struct{})
 		ended := make(chan error)
-		var mu sync.Mutex
-		var heardSizes []int
-		var heardTimes []time.Duration
-		heard := func() ([]int, []time.Duration) {
-			mu.Lock()
-			defer mu.Unlock()
-			return slices.Clone(heardSizes), slices.Clone(heardTimes)
-		}
+		var heard rounds
 		start := time.Now()
 		go func() {
 			ended <- p.Run(ctx, func() probe.Job { return probe.Job{Targets: targets} }, 5*time.Second, hurry, func(rs []probe.Result) {
-				mu.Lock()
-				defer mu.Unlock()
-				heardSizes, heardTimes = append(heardSizes, len(rs)), append(heardTimes, time.Since(start))
+				heard.add(len(rs), time.Since(start))
 			})
 		}()
 		time.Sleep(4 * time.Second)
-		sizes, _ := heard()
+		sizes, _ := heard.all()
 		if len(sizes) != 1 || sizes[0] != 10 {
 			t.Errorf("the first sweep: got %v, want all at once", sizes)
 		}
 		time.Sleep(3600 * time.Millisecond)
-		sizes, times := heard()
+		sizes, times := heard.all()
 		if len(sizes) != 7 || sizes[6] != 1 || times[6] != 7500*time.Millisecond {
 			t.Errorf("the second: got %v at %v, want one each half second", sizes, times)
 		}
 		hurry <- struct{}{}
 		time.Sleep(10 * time.Millisecond)
-		sizes, _ = heard()
+		sizes, _ = heard.all()
 		if len(sizes) != 8 || sizes[7] != 10 {
 			t.Errorf("in a hurry: got %v", sizes)
 		}
