@@ -10,67 +10,71 @@ import (
 	"rsagent/agent/agenttest"
 )
 
-// TestDrift tampers with a host in service and lists what is found. Findings
-// with a colon have a fix.
+// addVIP is the repair of a VIP that is gone.
+const addVIP = "ip addr add 172.25.84.100/32 dev tunl0 label tunl0:rs"
+
+// drifts are scripts and what is found after them. Findings with a colon have a
+// fix.
+var drifts = []struct {
+	name, script string
+	change       func(*agent.Desired)
+	want         string
+}{
+	{"nothing", "", nil, ""},
+	{"VIP gone", "ip addr del 172.25.84.100/32 dev tunl0", nil, "critical addr/tunl0/172.25.84.100: " + addVIP},
+	{"label lost", "ip addr del 172.25.84.100/32 dev tunl0; ip addr add 172.25.84.100/32 dev tunl0", nil,
+		"warning addr/tunl0/172.25.84.100: ip addr del 172.25.84.100/32 dev tunl0; " + addVIP},
+	{"a second prefix", "ip addr add 172.25.84.100/24 dev tunl0", nil, "warning addr/tunl0/172.25.84.100/24"},
+	{"the wrong prefix", "ip addr del 172.25.84.100/32 dev tunl0; ip addr add 172.25.84.100/24 dev tunl0", nil,
+		"critical addr/tunl0/172.25.84.100: " + addVIP + "\nwarning addr/tunl0/172.25.84.100/24"},
+	{"on eth0 too", "ip addr add 172.25.84.100/24 dev eth0", nil, "critical addr/eth0/172.25.84.100"},
+	{"on eth0 by our label", "ip addr add 172.25.84.100/32 dev eth0 label eth0:rs", nil,
+		"critical addr/eth0/172.25.84.100: ip addr del 172.25.84.100/32 dev eth0"},
+	{"on eth0 with two prefixes", "ip addr add 172.25.84.100/24 dev eth0; ip addr add 172.25.84.100/32 dev eth0", nil,
+		"critical addr/eth0/172.25.84.100\ncritical addr/eth0/172.25.84.100/24"},
+	{"on eth0, to be removed", "ip addr add 172.25.84.100/24 dev eth0", removeStrays,
+		"critical addr/eth0/172.25.84.100: ip addr del 172.25.84.100/24 dev eth0"},
+	{"on eth0 only", "ip addr del 172.25.84.100/32 dev tunl0; ip addr add 172.25.84.100/32 dev eth0", nil,
+		"critical addr/tunl0/172.25.84.100\ncritical addr/eth0/172.25.84.100"},
+	{"on eth0 with company", "ip addr add 172.25.80.100/24 dev eth0; ip addr add 172.25.80.7/24 dev eth0", wantOther,
+		"critical addr/tunl0/172.25.80.100: ip addr add 172.25.80.100/32 dev tunl0 label tunl0:rs\ncritical addr/eth0/172.25.80.100"},
+	{"on lo too", "ip addr add 172.25.84.100/32 dev lo", nil, "warning addr/lo/172.25.84.100"},
+	{"on a dummy too", "ip link add dum0 type dummy; ip addr add 172.25.84.100/32 dev dum0", nil, "critical addr/dum0/172.25.84.100"},
+	{"a stranger on the tunnel", "ip addr add 10.0.0.1/32 dev tunl0", nil, "warning addr/tunl0/10.0.0.1"},
+	{"a stranger with two prefixes", "ip addr add 10.0.0.1/32 dev tunl0; ip addr add 10.0.0.1/24 dev tunl0", nil,
+		"warning addr/tunl0/10.0.0.1\nwarning addr/tunl0/10.0.0.1/24"},
+	{"a placeholder", "ip addr add 127.0.0.42/32 dev tunl0", nil, ""},
+	{"left the config", "ip addr add 10.0.0.1/32 dev tunl0 label tunl0:rs", nil, "warning addr/tunl0/10.0.0.1: ip addr del 10.0.0.1/32 dev tunl0"},
+	{"left the config, with company", "ip addr add 10.0.0.1/24 dev tunl0 label tunl0:rs; ip addr add 10.0.0.2/24 dev tunl0", nil,
+		"warning addr/tunl0/10.0.0.1\nwarning addr/tunl0/10.0.0.2"},
+	{"tunnel down", "ip link set dev tunl0 down", nil, "critical link/tunl0/up: ip link set dev tunl0 up"},
+	{"tunnel renamed", "ip link set dev tunl0 down; ip link set dev tunl0 name cilium_tunl; ip link set dev cilium_tunl up", nil,
+		"warning addr/cilium_tunl/172.25.84.100: ip addr del 172.25.84.100/32 dev cilium_tunl; ip addr add 172.25.84.100/32 dev cilium_tunl label cilium_tunl:rs"},
+	{"module gone", "modprobe -r ipip", nil, "critical module/ipip: modprobe ipip\ncritical addr/tunl0/172.25.84.100: " + addVIP},
+	{"module gone, all strict", "modprobe -r ipip; sysctl -w net.ipv4.conf.all.rp_filter=1", nil,
+		"critical module/ipip: modprobe ipip\ncritical sysctl/net.ipv4.conf.all.rp_filter: sysctl -w net.ipv4.conf.all.rp_filter=0\ncritical addr/tunl0/172.25.84.100: " + addVIP},
+	{"tunnel missing here", "sysctl -w net.core.fb_tunnels_only_for_init_net=1; modprobe -r ipip; modprobe ipip", nil,
+		"critical link/tunl0: ip link add tunl0 type ipip\ncritical addr/tunl0/172.25.84.100: " + addVIP},
+	{"the wrong kind", "modprobe -r ipip; ip link add tunl0 type dummy", nil, "critical link/tunl0\ncritical addr/tunl0/172.25.84.100"},
+	{"the wrong kind with the VIP", "modprobe -r ipip; ip link add tunl0 type dummy; ip addr add 172.25.84.100/32 dev tunl0", nil,
+		"critical link/tunl0\ncritical addr/tunl0/172.25.84.100\ncritical addr/tunl0/172.25.84.100/32"},
+	{"the wrong kind under the kernel's name", "modprobe -r ipip; ip link add tunl0 type dummy",
+		func(d *agent.Desired) { d.Device = "rstun0" }, "critical link/tunl0\ncritical addr/rstun0/172.25.84.100"},
+	{"shadow: external", "ip link add ipip1 type ipip external; ip link set dev ipip1 up", nil, "critical shadow/ipip1"},
+	{"shadow: down", "ip link add ipip1 type ipip external", nil, ""},
+	{"shadow: from anybody to the RIP", "ip link add ipip1 type ipip local 172.25.84.2; ip link set dev ipip1 up", nil, "critical shadow/ipip1"},
+	{"shadow: to an address that is not ours", "ip link add ipip1 type ipip local 10.0.0.1; ip link set dev ipip1 up", nil, ""},
+	{"shadow: from somebody", "ip link add ipip1 type ipip remote 172.25.84.4; ip link set dev ipip1 up", nil, "warning shadow/ipip1"},
+	{"shadow: from the director", "ip link add ipip1 type ipip remote 172.25.84.4; ip link set dev ipip1 up", directors("172.25.84.4"), "critical shadow/ipip1"},
+	{"shadow: from no director", "ip link add ipip1 type ipip remote 172.25.84.5; ip link set dev ipip1 up", directors("172.25.84.4"), ""},
+	{"gateway is a director", "", directors("172.25.84.1", "172.25.84.4"), "warning gateway"},
+	{"gateway is a VIP", "ip route del default; ip route add default via 172.25.84.100 dev eth0", nil, "warning gateway"},
+	{"anyone", "", func(d *agent.Desired) { d.AnySender = true }, "warning senders"},
+}
+
+// TestDrift tampers with a host in service and lists what is found.
 func TestDrift(t *testing.T) {
-	const add = "ip addr add 172.25.84.100/32 dev tunl0 label tunl0:rs"
-	rows := []struct {
-		name, script string
-		change       func(*agent.Desired)
-		want         string
-	}{
-		{"nothing", "", nil, ""},
-		{"VIP gone", "ip addr del 172.25.84.100/32 dev tunl0", nil, "critical addr/tunl0/172.25.84.100: " + add},
-		{"label lost", "ip addr del 172.25.84.100/32 dev tunl0; ip addr add 172.25.84.100/32 dev tunl0", nil,
-			"warning addr/tunl0/172.25.84.100: ip addr del 172.25.84.100/32 dev tunl0; " + add},
-		{"a second prefix", "ip addr add 172.25.84.100/24 dev tunl0", nil, "warning addr/tunl0/172.25.84.100/24"},
-		{"the wrong prefix", "ip addr del 172.25.84.100/32 dev tunl0; ip addr add 172.25.84.100/24 dev tunl0", nil,
-			"critical addr/tunl0/172.25.84.100: " + add + "\nwarning addr/tunl0/172.25.84.100/24"},
-		{"on eth0 too", "ip addr add 172.25.84.100/24 dev eth0", nil, "critical addr/eth0/172.25.84.100"},
-		{"on eth0 by our label", "ip addr add 172.25.84.100/32 dev eth0 label eth0:rs", nil,
-			"critical addr/eth0/172.25.84.100: ip addr del 172.25.84.100/32 dev eth0"},
-		{"on eth0 with two prefixes", "ip addr add 172.25.84.100/24 dev eth0; ip addr add 172.25.84.100/32 dev eth0", nil,
-			"critical addr/eth0/172.25.84.100\ncritical addr/eth0/172.25.84.100/24"},
-		{"on eth0, to be removed", "ip addr add 172.25.84.100/24 dev eth0", removeStrays,
-			"critical addr/eth0/172.25.84.100: ip addr del 172.25.84.100/24 dev eth0"},
-		{"on eth0 only", "ip addr del 172.25.84.100/32 dev tunl0; ip addr add 172.25.84.100/32 dev eth0", nil,
-			"critical addr/tunl0/172.25.84.100\ncritical addr/eth0/172.25.84.100"},
-		{"on eth0 with company", "ip addr add 172.25.80.100/24 dev eth0; ip addr add 172.25.80.7/24 dev eth0", wantOther,
-			"critical addr/tunl0/172.25.80.100: ip addr add 172.25.80.100/32 dev tunl0 label tunl0:rs\ncritical addr/eth0/172.25.80.100"},
-		{"on lo too", "ip addr add 172.25.84.100/32 dev lo", nil, "warning addr/lo/172.25.84.100"},
-		{"on a dummy too", "ip link add dum0 type dummy; ip addr add 172.25.84.100/32 dev dum0", nil, "critical addr/dum0/172.25.84.100"},
-		{"a stranger on the tunnel", "ip addr add 10.0.0.1/32 dev tunl0", nil, "warning addr/tunl0/10.0.0.1"},
-		{"a stranger with two prefixes", "ip addr add 10.0.0.1/32 dev tunl0; ip addr add 10.0.0.1/24 dev tunl0", nil,
-			"warning addr/tunl0/10.0.0.1\nwarning addr/tunl0/10.0.0.1/24"},
-		{"a placeholder", "ip addr add 127.0.0.42/32 dev tunl0", nil, ""},
-		{"left the config", "ip addr add 10.0.0.1/32 dev tunl0 label tunl0:rs", nil, "warning addr/tunl0/10.0.0.1: ip addr del 10.0.0.1/32 dev tunl0"},
-		{"left the config, with company", "ip addr add 10.0.0.1/24 dev tunl0 label tunl0:rs; ip addr add 10.0.0.2/24 dev tunl0", nil,
-			"warning addr/tunl0/10.0.0.1\nwarning addr/tunl0/10.0.0.2"},
-		{"tunnel down", "ip link set dev tunl0 down", nil, "critical link/tunl0/up: ip link set dev tunl0 up"},
-		{"tunnel renamed", "ip link set dev tunl0 down; ip link set dev tunl0 name cilium_tunl; ip link set dev cilium_tunl up", nil,
-			"warning addr/cilium_tunl/172.25.84.100: ip addr del 172.25.84.100/32 dev cilium_tunl; ip addr add 172.25.84.100/32 dev cilium_tunl label cilium_tunl:rs"},
-		{"module gone", "modprobe -r ipip", nil, "critical module/ipip: modprobe ipip\ncritical addr/tunl0/172.25.84.100: " + add},
-		{"module gone, all strict", "modprobe -r ipip; sysctl -w net.ipv4.conf.all.rp_filter=1", nil,
-			"critical module/ipip: modprobe ipip\ncritical sysctl/net.ipv4.conf.all.rp_filter: sysctl -w net.ipv4.conf.all.rp_filter=0\ncritical addr/tunl0/172.25.84.100: " + add},
-		{"tunnel missing here", "sysctl -w net.core.fb_tunnels_only_for_init_net=1; modprobe -r ipip; modprobe ipip", nil,
-			"critical link/tunl0: ip link add tunl0 type ipip\ncritical addr/tunl0/172.25.84.100: " + add},
-		{"the wrong kind", "modprobe -r ipip; ip link add tunl0 type dummy", nil, "critical link/tunl0\ncritical addr/tunl0/172.25.84.100"},
-		{"the wrong kind with the VIP", "modprobe -r ipip; ip link add tunl0 type dummy; ip addr add 172.25.84.100/32 dev tunl0", nil,
-			"critical link/tunl0\ncritical addr/tunl0/172.25.84.100\ncritical addr/tunl0/172.25.84.100/32"},
-		{"the wrong kind under the kernel's name", "modprobe -r ipip; ip link add tunl0 type dummy",
-			func(d *agent.Desired) { d.Device = "rstun0" }, "critical link/tunl0\ncritical addr/rstun0/172.25.84.100"},
-		{"shadow: external", "ip link add ipip1 type ipip external; ip link set dev ipip1 up", nil, "critical shadow/ipip1"},
-		{"shadow: down", "ip link add ipip1 type ipip external", nil, ""},
-		{"shadow: from anybody to the RIP", "ip link add ipip1 type ipip local 172.25.84.2; ip link set dev ipip1 up", nil, "critical shadow/ipip1"},
-		{"shadow: to an address that is not ours", "ip link add ipip1 type ipip local 10.0.0.1; ip link set dev ipip1 up", nil, ""},
-		{"shadow: from somebody", "ip link add ipip1 type ipip remote 172.25.84.4; ip link set dev ipip1 up", nil, "warning shadow/ipip1"},
-		{"shadow: from the director", "ip link add ipip1 type ipip remote 172.25.84.4; ip link set dev ipip1 up", directors("172.25.84.4"), "critical shadow/ipip1"},
-		{"shadow: from no director", "ip link add ipip1 type ipip remote 172.25.84.5; ip link set dev ipip1 up", directors("172.25.84.4"), ""},
-		{"gateway is a director", "", directors("172.25.84.1", "172.25.84.4"), "warning gateway"},
-		{"gateway is a VIP", "ip route del default; ip route add default via 172.25.84.100 dev eth0", nil, "warning gateway"},
-		{"anyone", "", func(d *agent.Desired) { d.AnySender = true }, "warning senders"},
-	}
-	for _, row := range rows {
+	for _, row := range drifts {
 		t.Run(row.name, func(t *testing.T) {
 			want := configs()["plain"]
 			f, s := inService(t, want)

@@ -49,60 +49,62 @@ const (
 	vlan  = "net.ipv4.conf.eth0/100.rp_filter"
 )
 
+// contents are files, and what each reader sets a key to by them.
+var contents = []struct {
+	content, key             string
+	systemd, procps, procps3 string // value and line, "" for not set
+}{
+	{all + "=1", all, "1 1", "1 1", "1 1"},
+	{"\n  # x\n;y\n\t" + all + " = 2 \n", all, "2 4", "2 4", "2 4"},
+	{all + "=1\n" + all + "=2\n" + all + "=1", all, "1 3", "1 3", "1 3"},
+	{all + "=1\n" + all + "=1", all, "1 1", "1 2", "1 2"}, // one of each for systemd
+	{"-" + all + "=1", all, "1 1", "1 1", "1 1"},
+	{all + "=1\n-" + all, all, "", "1 1", "1 1"}, // taken back, or only kept off globs
+	{"-" + all + "\n" + all + "=1", all, "1 2", "1 2", "1 2"},
+	{"net/ipv4/conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
+	{"/net/ipv4/conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
+	{"net//ipv4/./conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
+	{"net/ipv4/conf/x/../all/rp_filter=1", all, "", "1 1", "1 1"},
+	{all + "/=1", all, "", "", ""},
+	{"net/ipv4/conf/all/rp_filter/=1", all, "1 1", "", ""},
+	{"net.ipv4.conf.eth0/100.rp_filter=1", vlan, "1 1", "1 1", "1 1"},
+	{"net/ipv4/conf/eth0.100/rp_filter=1", vlan, "1 1", "1 1", "1 1"},
+	{"net.ipv4.conf.eth0.100.rp_filter=1", vlan, "", "", ""},
+	{"net.ipv4.conf.*.rp_filter=1", vlan, "1 1", "1 1", ""},
+	{"net.ipv4.conf.*.rp_filter=1", all, "1 1", "1 1", ""},
+	{"net.ipv4.conf.*.rp_filter=1\n" + tunl0 + "=0\n", tunl0, "0 2", "0 2", "0 2"},
+	{tunl0 + "=0\nnet.ipv4.conf.*.rp_filter=1\n", tunl0, "0 1", "0 1", "0 1"},
+	{"net.ipv4.conf.*.rp_filter=1\n-" + tunl0 + "\n", tunl0, "", "", ""},
+	{"-" + tunl0 + "\nnet.ipv4.conf.*.rp_filter=1\n", all, "1 2", "1 2", ""},
+	{"net.ipv4.conf.*.rp_filter=1\nnet.ipv4.conf.t*.rp_filter=2\n", tunl0, "2 2", "2 2", ""},
+	{"net.ipv4.conf.*.rp_filter=1\nnet.ipv4.conf.t*.rp_filter=2\nnet.ipv4.conf.*.rp_filter=1\n", tunl0, "2 2", "1 3", ""},
+	{"net.*.*.tunl0.rp_filter=1", tunl0, "1 1", "1 1", ""},
+	{"net.ipv4.*.rp_filter=1", tunl0, "", "", ""}, // a star stays in its name
+	{"net.ipv4.conf.tunl?.rp_filter=1", tunl0, "1 1", "1 1", ""},
+	{"net.ipv4.conf.tunl[0-9].rp_filter=1", tunl0, "1 1", "1 1", ""},
+	{"net.ipv4.conf.tunl[!0].rp_filter=1", tunl0, "", "", ""},
+	{"net.ipv4.conf.tunl[[:digit:]].rp_filter=1", tunl0, "1 1", "1 1", ""},
+	{"net.ipv4.conf.{all,tunl0}.rp_filte?=1", tunl0, "1 1", "", ""},
+	{"net.ipv4.conf.{all,tunl0}.rp_filter=1", tunl0, "", "", ""}, // braces alone are no pattern
+	{"/net/ipv4/conf/all/rp_filter=0\nnet.ipv4.conf.*.rp_filter=1", all, "0 1", "1 2", "0 1"},
+	{"/net/ipv4/conf/*/rp_filter=2\n" + all + "=0\n/net/ipv4/conf/*/rp_filter=1", all, "0 2", "1 3", "0 2"},
+	{"net/ipv4/conf/*/rp_filter/=1", all, "1 1", "", ""},
+	{all + "=0x2", all, "2 1", "2 1", "2 1"},
+	{all + "=010", all, "8 1", "8 1", "8 1"},
+	{all + "=1 # loose", all, "1 1", "1 1", "1 1"},
+	{all + "=2\n" + all + "=yes", all, "", "2 1", "2 1"}, // refused by the kernel
+	{all + "=", all, "", "", ""},
+	{all + "=4294967296", all, "", "", ""},
+	{all, all, "", "", ""},
+	{"=1", all, "", "", ""},
+	{all + "=1\r\n" + tunl0 + "=0\r\n", tunl0, "0 2", "0 2", "0 2"},
+	{all + "=1\r" + tunl0 + "=0", tunl0, "0 2", "", ""},
+	{"--" + all + "=1", all, "", "1 1", ""},
+	{"- " + all + "=1", all, "1 1", "", ""},
+}
+
 func TestOneFile(t *testing.T) {
-	rows := []struct {
-		content, key             string
-		systemd, procps, procps3 string // value and line, "" for not set
-	}{
-		{all + "=1", all, "1 1", "1 1", "1 1"},
-		{"\n  # x\n;y\n\t" + all + " = 2 \n", all, "2 4", "2 4", "2 4"},
-		{all + "=1\n" + all + "=2\n" + all + "=1", all, "1 3", "1 3", "1 3"},
-		{all + "=1\n" + all + "=1", all, "1 1", "1 2", "1 2"}, // one of each for systemd
-		{"-" + all + "=1", all, "1 1", "1 1", "1 1"},
-		{all + "=1\n-" + all, all, "", "1 1", "1 1"}, // taken back, or only kept off globs
-		{"-" + all + "\n" + all + "=1", all, "1 2", "1 2", "1 2"},
-		{"net/ipv4/conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
-		{"/net/ipv4/conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
-		{"net//ipv4/./conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
-		{"net/ipv4/conf/x/../all/rp_filter=1", all, "", "1 1", "1 1"},
-		{all + "/=1", all, "", "", ""},
-		{"net/ipv4/conf/all/rp_filter/=1", all, "1 1", "", ""},
-		{"net.ipv4.conf.eth0/100.rp_filter=1", vlan, "1 1", "1 1", "1 1"},
-		{"net/ipv4/conf/eth0.100/rp_filter=1", vlan, "1 1", "1 1", "1 1"},
-		{"net.ipv4.conf.eth0.100.rp_filter=1", vlan, "", "", ""},
-		{"net.ipv4.conf.*.rp_filter=1", vlan, "1 1", "1 1", ""},
-		{"net.ipv4.conf.*.rp_filter=1", all, "1 1", "1 1", ""},
-		{"net.ipv4.conf.*.rp_filter=1\n" + tunl0 + "=0\n", tunl0, "0 2", "0 2", "0 2"},
-		{tunl0 + "=0\nnet.ipv4.conf.*.rp_filter=1\n", tunl0, "0 1", "0 1", "0 1"},
-		{"net.ipv4.conf.*.rp_filter=1\n-" + tunl0 + "\n", tunl0, "", "", ""},
-		{"-" + tunl0 + "\nnet.ipv4.conf.*.rp_filter=1\n", all, "1 2", "1 2", ""},
-		{"net.ipv4.conf.*.rp_filter=1\nnet.ipv4.conf.t*.rp_filter=2\n", tunl0, "2 2", "2 2", ""},
-		{"net.ipv4.conf.*.rp_filter=1\nnet.ipv4.conf.t*.rp_filter=2\nnet.ipv4.conf.*.rp_filter=1\n", tunl0, "2 2", "1 3", ""},
-		{"net.*.*.tunl0.rp_filter=1", tunl0, "1 1", "1 1", ""},
-		{"net.ipv4.*.rp_filter=1", tunl0, "", "", ""}, // a star stays in its name
-		{"net.ipv4.conf.tunl?.rp_filter=1", tunl0, "1 1", "1 1", ""},
-		{"net.ipv4.conf.tunl[0-9].rp_filter=1", tunl0, "1 1", "1 1", ""},
-		{"net.ipv4.conf.tunl[!0].rp_filter=1", tunl0, "", "", ""},
-		{"net.ipv4.conf.tunl[[:digit:]].rp_filter=1", tunl0, "1 1", "1 1", ""},
-		{"net.ipv4.conf.{all,tunl0}.rp_filte?=1", tunl0, "1 1", "", ""},
-		{"net.ipv4.conf.{all,tunl0}.rp_filter=1", tunl0, "", "", ""}, // braces alone are no pattern
-		{"/net/ipv4/conf/all/rp_filter=0\nnet.ipv4.conf.*.rp_filter=1", all, "0 1", "1 2", "0 1"},
-		{"/net/ipv4/conf/*/rp_filter=2\n" + all + "=0\n/net/ipv4/conf/*/rp_filter=1", all, "0 2", "1 3", "0 2"},
-		{"net/ipv4/conf/*/rp_filter/=1", all, "1 1", "", ""},
-		{all + "=0x2", all, "2 1", "2 1", "2 1"},
-		{all + "=010", all, "8 1", "8 1", "8 1"},
-		{all + "=1 # loose", all, "1 1", "1 1", "1 1"},
-		{all + "=2\n" + all + "=yes", all, "", "2 1", "2 1"}, // refused by the kernel
-		{all + "=", all, "", "", ""},
-		{all + "=4294967296", all, "", "", ""},
-		{all, all, "", "", ""},
-		{"=1", all, "", "", ""},
-		{all + "=1\r\n" + tunl0 + "=0\r\n", tunl0, "0 2", "0 2", "0 2"},
-		{all + "=1\r" + tunl0 + "=0", tunl0, "0 2", "", ""},
-		{"--" + all + "=1", all, "", "1 1", ""},
-		{"- " + all + "=1", all, "1 1", "", ""},
-	}
-	for _, row := range rows {
+	for _, row := range contents {
 		s := Read(host(map[string]string{"/etc/sysctl.d/50-x.conf": row.content}))
 		for r, want := range map[Reader]string{Systemd: row.systemd, Procps: row.procps, Procps3: row.procps3} {
 			if value, line, set := strings.Cut(want, " "); set {
