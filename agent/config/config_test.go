@@ -117,6 +117,9 @@ stray_vips: remove
 mss: 1400
 interval: 1m
 probe: {interval: 1h}
+policy: {tunnel: report, sysctl: report, addresses: report, persist: report}
+watch_config: true
+allow_empty: true
 persist: false
 health: {listen: "[::1]:80", rise: 3, fall: 4}
 hook: {command: [/usr/local/bin/on-drift, "--to", "a \"b\", c", ""], timeout: 1m}
@@ -136,7 +139,9 @@ func TestEverythingBuilt(t *testing.T) {
 			RPFilter:     2,
 			ObserveOnly:  true,
 			RemoveStrays: true,
+			Policy:       agent.Policy{ReportTunnel: true, ReportSysctl: true, ReportAddresses: true, ReportPersist: true},
 		},
+		WatchConfig: true, AllowEmpty: true,
 		Services: []Service{{vip, 80, ""}, {vip, 80, `/a?b="c"#{d}`}, {vip, 443, ""}},
 		MSS:      1400,
 		Interval: time.Minute,

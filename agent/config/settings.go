@@ -71,6 +71,12 @@ var settings = []setting{
 		},
 		show: func(c Config) string { return pick(c.Desired.Policy.ReportAddresses, "enforce", "report") },
 	}, {
+		name:  "policy.persist",
+		want:  "enforce or report",
+		about: "The same for the file under /run/sysctl.d, which persist is about.",
+		read:  func(c *Config, v value) string { return v.either(&c.Desired.Policy.ReportPersist, "enforce", "report") },
+		show:  func(c Config) string { return pick(c.Desired.Policy.ReportPersist, "enforce", "report") },
+	}, {
 		name: "mss",
 		want: "auto, off, or a number from 536 to 65495",
 		about: "The largest TCP segment that clients may send to a VIP, so that it fits into the tunnel:\n" +
