@@ -66,7 +66,7 @@ Exit codes: 0 in order, 1 warning, 2 critical (the path is broken or would be),
 	f := root.PersistentFlags()
 	f.StringVar(&a.configPath, "config", "/etc/rsagent/rsagent.yaml", "config `FILE`")
 	f.StringArrayVar(&a.vips, "vip", nil, "the VIP with this `ADDRESS`, instead of a config file (repeatable)")
-	f.StringVar(&a.stateDir, "state-dir", "/var/lib/rsagent", "`DIR` for what was found before the first change, and for a drain")
+	f.StringVar(&a.stateDir, "state-dir", "/var/lib/rsagent", "`DIR` for what was found before the first change, a drain, and the ledger of drifts")
 	f.StringVar(&a.logLevel, "log-level", "", "`LEVEL` of the log: debug, info, warning or error (default: the config's, info)")
 	f.StringVar(&a.logFormat, "log-format", "", "`FORMAT` of the log: text or json (default: the config's, text)")
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.applyCommand(), a.teardownCommand(),

@@ -55,6 +55,29 @@ func TestReadmeIsComplete(t *testing.T) {
 	}
 }
 
+// The hashes in the README are those of the config that it begins with.
+func TestReadmeHashes(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, problems := config.Parse("rsagent.yaml", []byte("vips: [172.25.84.100]\ndirectors: [172.25.84.4]\n"))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	hash := cfg.Desired.Hash()
+	found := regexp.MustCompile(`config ([0-9a-f]{6,})\b`).FindAllSubmatch(b, -1)
+	if len(found) != 2 {
+		t.Errorf("%q: want one from check and one from config check", found)
+	}
+	for _, m := range found {
+		if !strings.HasPrefix(hash, string(m[1])) {
+			t.Errorf("%s: want %s", m[0], hash)
+		}
+	}
+}
+
 // consulService is what is used of Consul's service definition, under the names of
 // its reference (services and checks configuration reference, developer.hashicorp.com/consul/docs).
 type consulService struct {

@@ -20,7 +20,7 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Keep this real server in service: the daemon",
 		Long: `Make a pass at once, then on every hint from the kernel about links, addresses
-and rp_filter, and every interval. SIGHUP reads the config again; a bad one is
+and settings, and every interval. SIGHUP reads the config again; a bad one is
 refused and the last good one goes on. SIGTERM ends it and leaves the VIPs in
 place: only rsagent teardown takes them away. A config that is refused at the
 start ends it, under systemd with exit code 78, so that it is not started again.`,

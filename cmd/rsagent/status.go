@@ -19,9 +19,10 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Print what the running daemon says",
 		Long: `Ask the running daemon, on this host or at --url, and print what it says: ready
-or not and why, VIPs, services, probe, drain, and what drifted last. With --drift
-the whole ledger: what drifted, when, from what to what, by whom, and after how
-long it was in order again.`,
+or not and why, VIPs, services, probe, drain, fights, what is only reported,
+where it hears of changes, and what drifted last. With --drift the whole ledger:
+what drifted, when, from what to what, by whom, after how long it was in order
+again, and how often.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
