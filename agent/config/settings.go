@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"rsagent/agent"
+
 	yaml "go.yaml.in/yaml/v4"
 )
 
@@ -49,34 +51,15 @@ var settings = []setting{
 		about: "What to do about a VIP found on another device, where it would be answered for over ARP.",
 		read:  func(c *Config, v value) string { return v.either(&c.Desired.RemoveStrays, "report", "remove") },
 		show:  func(c Config) string { return pick(c.Desired.RemoveStrays, "report", "remove") },
-	}, {
-		name:  "policy.tunnel",
-		want:  "enforce or report",
-		about: "With mode: enforce, whether to repair the module and the device, or only to report them.",
-		read:  func(c *Config, v value) string { return v.either(&c.Desired.Policy.ReportTunnel, "enforce", "report") },
-		show:  func(c Config) string { return pick(c.Desired.Policy.ReportTunnel, "enforce", "report") },
-	}, {
-		name: "policy.sysctl",
-		want: "enforce or report",
-		about: "The same for settings. While an ARP setting is wrong and only reported, no VIP is added: it\n" +
-			"would be taken from the director.",
-		read: func(c *Config, v value) string { return v.either(&c.Desired.Policy.ReportSysctl, "enforce", "report") },
-		show: func(c Config) string { return pick(c.Desired.Policy.ReportSysctl, "enforce", "report") },
-	}, {
-		name:  "policy.addresses",
-		want:  "enforce or report",
-		about: "The same for addresses.",
-		read: func(c *Config, v value) string {
-			return v.either(&c.Desired.Policy.ReportAddresses, "enforce", "report")
-		},
-		show: func(c Config) string { return pick(c.Desired.Policy.ReportAddresses, "enforce", "report") },
-	}, {
-		name:  "policy.persist",
-		want:  "enforce or report",
-		about: "The same for the file under /run/sysctl.d, which persist is about.",
-		read:  func(c *Config, v value) string { return v.either(&c.Desired.Policy.ReportPersist, "enforce", "report") },
-		show:  func(c Config) string { return pick(c.Desired.Policy.ReportPersist, "enforce", "report") },
-	}, {
+	},
+	policy(agent.KindTunnel, "With mode: enforce, whether to repair the module and the device, or only to report them.",
+		func(p *agent.Policy) *bool { return &p.ReportTunnel }),
+	policy(agent.KindSysctl, "The same for settings. While an ARP setting is wrong and only reported, no VIP is added: it\n"+
+		"would be taken from the director.", func(p *agent.Policy) *bool { return &p.ReportSysctl }),
+	policy(agent.KindAddresses, "The same for addresses.", func(p *agent.Policy) *bool { return &p.ReportAddresses }),
+	policy(agent.KindPersist, "The same for the file under /run/sysctl.d, which persist is about.",
+		func(p *agent.Policy) *bool { return &p.ReportPersist }),
+	{
 		name: "mss",
 		want: "auto, off, or a number from 536 to 65495",
 		about: "The largest TCP segment that clients may send to a VIP, so that it fits into the tunnel:\n" +
@@ -170,6 +153,17 @@ var settings = []setting{
 		read:  func(c *Config, v value) string { return v.word(&c.Log.Format, "text", "json") },
 		show:  func(c Config) string { return c.Log.Format },
 	},
+}
+
+// policy is the setting for one kind of repair.
+func policy(kind agent.Kind, about string, reported func(*agent.Policy) *bool) setting {
+	return setting{
+		name:  "policy." + string(kind),
+		want:  "enforce or report",
+		about: about,
+		read:  func(c *Config, v value) string { return v.either(reported(&c.Desired.Policy), "enforce", "report") },
+		show:  func(c Config) string { return pick(*reported(&c.Desired.Policy), "enforce", "report") },
+	}
 }
 
 func readRPFilter(c *Config, v value) string {
