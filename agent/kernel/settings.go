@@ -8,7 +8,6 @@ import (
 // all, default and the tunnel, stay open: a look-up of their names would be
 // most of the time that it takes to repair one.
 type settings struct {
-	tree sysctl.Tree
 	open map[sysctl.Key]*sysctl.Handle
 }
 
@@ -33,7 +32,7 @@ func (s *settings) with(key sysctl.Key, f func(*sysctl.Handle) error) error {
 		_ = h.Close()
 		delete(s.open, key)
 	}
-	h, err := s.tree.Open(key)
+	h, err := sysctl.Tree{}.Open(key)
 	if err != nil {
 		return err
 	}
@@ -53,7 +52,7 @@ func (s *settings) once(key sysctl.Key) (int, error) {
 	if _, kept := s.open[key]; kept || key.Scope == sysctl.All {
 		return s.read(key)
 	}
-	return s.tree.Read(key)
+	return sysctl.Tree{}.Read(key)
 }
 
 func (s *settings) close() {
