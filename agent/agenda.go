@@ -160,8 +160,10 @@ const (
 
 func newBudget(now time.Time) budget { return budget{budgetSaved, now} }
 
+// spend takes what a look has cost. One that took longer than could be saved up
+// has mostly waited, as for a machine that was stopped.
 func (b *budget) spend(d time.Duration, now time.Time) {
-	b.credit = min(b.credit+now.Sub(b.last)/budgetShare, budgetSaved) - d
+	b.credit = min(b.credit+now.Sub(b.last)/budgetShare, budgetSaved) - min(d, budgetSaved)
 	b.last = now
 }
 

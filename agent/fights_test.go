@@ -132,6 +132,25 @@ func TestLoopStorm(t *testing.T) {
 	})
 }
 
+// A look that was held up, as when the machine is stopped in the middle of it,
+// does not put off the next one for ten times as long.
+func TestLoopHeldUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startLoop(t, time.Hour, configs()["plain"], nil)
+		synctest.Wait()
+		r.slow(time.Minute)
+		agentType(t, r, "ip link add dum0 type dummy")
+		time.Sleep(30 * time.Second)
+		r.slow(0)
+		agentType(t, r, deletion)
+		time.Sleep(40 * time.Second)
+		if !strings.Contains(r.fake.Dump(), vipThere) {
+			t.Error("what happened meanwhile is not repaired")
+		}
+		r.stop()
+	})
+}
+
 // The owner is asked for once, and what he says is in the finding.
 func TestLoopOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

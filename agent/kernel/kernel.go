@@ -41,6 +41,7 @@ type Kernel struct {
 	ground   ground
 	said     func(Witnessing)               // nil: writes are not watched
 	requests atomic.Pointer[trace.Requests] // nil: it is not known who changes addresses
+	authors  paced                          // fetches who wrote what was announced
 }
 
 // Option changes a default of New.

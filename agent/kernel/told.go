@@ -44,6 +44,9 @@ func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) {
 	}
 	if news {
 		k.box.Post(hint)
+		if len(hint.Keys) > 0 {
+			k.authors.soon()
+		}
 	}
 }
 

@@ -43,12 +43,14 @@ func (k *Kernel) witness(ctx context.Context, box *agent.Mailbox) {
 	netns := namespaceNumber()
 	go func() {
 		unsigned := k.listen(ctx, netns)
-		source, err := trace.Open(trace.Options{})
+		source, err := trace.Open(trace.Options{Patient: true})
 		if err != nil {
 			k.said(Witnessing{Degraded: err, Authors: unsigned == nil, Unsigned: unsigned})
 			return
 		}
 		defer source.Close()
+		k.authors.set(source.Fetch)
+		defer k.authors.set(nil)
 		k.said(Witnessing{source.Name(), source.Attributes(), source.Degraded(), unsigned == nil, unsigned})
 		err = source.Run(ctx, func(w trace.Write) {
 			if h, ours := written(w, netns); ours {

@@ -39,7 +39,7 @@ func openBPF(o Options) (*Source, error) {
 		o.Buffer = ringBytes
 	}
 	s := &Source{}
-	objects, err := s.load(o.Buffer)
+	objects, err := s.load(o)
 	// Reading the kernel's types leaves garbage that an idle process keeps: a
 	// bare program that did it has 19.8 MB resident, and 9.0 MB after this.
 	debug.FreeOSMemory()
@@ -55,7 +55,7 @@ func openBPF(o Options) (*Source, error) {
 }
 
 // load tries the variants of the program, the most telling one first.
-func (s *Source) load(buffer int) (*ebpf.Collection, error) {
+func (s *Source) load(o Options) (*ebpf.Collection, error) {
 	var refused []error
 	for _, variant := range []struct {
 		name  string
@@ -69,7 +69,7 @@ func (s *Source) load(buffer int) (*ebpf.Collection, error) {
 		{"writer", true, func() (asm.Instructions, error) { return byHelpers(), nil }},
 		{"user", false, func() (asm.Instructions, error) { return nil, nil }},
 	} {
-		objects, err := loadVariant(variant.who, buffer)
+		objects, err := loadVariant(variant.who, o)
 		if err == nil {
 			s.attributes, s.degraded = variant.names, errors.Join(refused...)
 			return objects, nil
@@ -79,14 +79,14 @@ func (s *Source) load(buffer int) (*ebpf.Collection, error) {
 	return nil, refused[len(refused)-1] // what refuses the least demanding one refuses the others too
 }
 
-func loadVariant(who func() (asm.Instructions, error), buffer int) (*ebpf.Collection, error) {
+func loadVariant(who func() (asm.Instructions, error), o Options) (*ebpf.Collection, error) {
 	writer, err := who()
 	if err != nil {
 		return nil, err
 	}
 	var objects *ebpf.Collection
 	err = withMemlock(func() (err error) {
-		objects, err = ebpf.NewCollection(specOf(writer, buffer))
+		objects, err = ebpf.NewCollection(specOf(writer, o))
 		return err
 	})
 	return objects, err
@@ -135,6 +135,8 @@ func (b *bpfTracer) Close() error {
 	b.objects.Close()
 	return err
 }
+
+func (b *bpfTracer) Fetch() { _ = b.ring.Flush() }
 
 func (b *bpfTracer) Run(ctx context.Context, write func(Write), lost func()) error {
 	stop := context.AfterFunc(ctx, func() { _ = b.ring.Flush() })

@@ -205,7 +205,7 @@ func TestMountRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &Source{}
-	objects, err := s.load(ringBytes)
+	objects, err := s.load(Options{Buffer: ringBytes})
 	if err != nil {
 		t.Fatal(err)
 	}

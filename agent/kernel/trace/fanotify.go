@@ -33,6 +33,9 @@ func openFanotify(Options) (*Source, error) {
 	return &Source{attributes: true, tracer: &fanTracer{events}}, nil
 }
 
+// Fetch does nothing: nothing waits.
+func (f *fanTracer) Fetch() {}
+
 func (f *fanTracer) Close() error { return f.events.Close() }
 
 func (f *fanTracer) Run(ctx context.Context, write func(Write), lost func()) error {

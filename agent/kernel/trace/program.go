@@ -23,10 +23,10 @@ const (
 
 // specOf is everything to load: the program, its ring buffer and the count of
 // the writes that found the ring full. Equal arguments give equal programs.
-func specOf(who asm.Instructions, buffer int) *ebpf.CollectionSpec {
+func specOf(who asm.Instructions, o Options) *ebpf.CollectionSpec {
 	return &ebpf.CollectionSpec{
 		Maps: map[string]*ebpf.MapSpec{
-			eventsName: {Name: eventsName, Type: ebpf.RingBuf, MaxEntries: uint32(buffer)},
+			eventsName: {Name: eventsName, Type: ebpf.RingBuf, MaxEntries: uint32(o.Buffer)},
 			missedName: {Name: missedName, Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1},
 		},
 		Programs: map[string]*ebpf.ProgramSpec{
@@ -36,7 +36,7 @@ func specOf(who asm.Instructions, buffer int) *ebpf.CollectionSpec {
 				AttachType: ebpf.AttachCGroupSysctl,
 				License:    "GPL", // bpf_probe_read_kernel is for no other
 				// Exactly one exit, and it returns 1: the program looks on and never refuses a write.
-				Instructions: concat(ours(), values(), who, tell(), asm.Instructions{
+				Instructions: concat(ours(), values(), who, urgency(o), tell(), asm.Instructions{
 					asm.Mov.Imm(asm.R0, 1).WithSymbol("out"),
 					asm.Return(),
 				}),
@@ -148,14 +148,52 @@ func byHelpers() asm.Instructions {
 	}
 }
 
+// Flags of the kernel's helpers (include/uapi/linux/bpf.h).
+const (
+	baseName  = 1 // BPF_F_SYSCTL_BASE_NAME
+	noWakeup  = 1 // BPF_RB_NO_WAKEUP
+	availData = 0 // BPF_RB_AVAIL_DATA
+)
+
+// urgency leaves in R8 how to put the record into the ring. Nobody is woken for
+// a write to rp_filter or forwarding if they can wait, but for every one when
+// the ring is half full.
+func urgency(o Options) asm.Instructions {
+	if !o.Patient {
+		return asm.Instructions{asm.Mov.Imm(asm.R8, 0)}
+	}
+	return concat(zero(scratch, 8), asm.Instructions{
+		asm.Mov.Reg(asm.R1, asm.R6),
+		asm.Mov.Reg(asm.R2, asm.RFP),
+		asm.Add.Imm(asm.R2, scratch),
+		asm.Mov.Imm(asm.R3, 8),
+		asm.Mov.Imm(asm.R4, baseName),
+		asm.FnSysctlGetName.Call(),
+
+		asm.Mov.Imm(asm.R8, noWakeup),
+		asm.LoadMem(asm.R1, asm.RFP, scratch, asm.DWord),
+		asm.LoadImm(asm.R2, word("rp_filt\x00"), asm.DWord), // as much as fits
+		asm.JEq.Reg(asm.R1, asm.R2, "patient"),
+		asm.LoadImm(asm.R2, word("forward\x00"), asm.DWord),
+		asm.JEq.Reg(asm.R1, asm.R2, "patient"),
+		asm.Mov.Imm(asm.R8, 0),
+
+		asm.LoadMapPtr(asm.R1, 0).WithReference(eventsName).WithSymbol("patient"),
+		asm.Mov.Imm(asm.R2, availData),
+		asm.FnRingbufQuery.Call(),
+		asm.JLT.Imm(asm.R0, int32(o.Buffer/2), "tell"),
+		asm.Mov.Imm(asm.R8, 0),
+	})
+}
+
 // tell puts the record into the ring, or counts it if there is no room.
 func tell() asm.Instructions {
 	return asm.Instructions{
-		asm.LoadMapPtr(asm.R1, 0).WithReference(eventsName),
+		asm.LoadMapPtr(asm.R1, 0).WithReference(eventsName).WithSymbol("tell"),
 		asm.Mov.Reg(asm.R2, asm.RFP),
 		asm.Add.Imm(asm.R2, stack),
 		asm.Mov.Imm(asm.R3, recordLen),
-		asm.Mov.Imm(asm.R4, 0),
+		asm.Mov.Reg(asm.R4, asm.R8),
 		asm.FnRingbufOutput.Call(),
 		asm.JEq.Imm(asm.R0, 0, "out"),
 		asm.LoadMapValue(asm.R1, 0, 0).WithReference(missedName),

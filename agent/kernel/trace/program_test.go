@@ -11,7 +11,7 @@ import (
 // variants are all programs that we may load.
 func variants() map[string]asm.Instructions {
 	program := func(who asm.Instructions) asm.Instructions {
-		return specOf(who, ringBytes).Programs[programName].Instructions
+		return specOf(who, Options{Buffer: ringBytes}).Programs[programName].Instructions
 	}
 	return map[string]asm.Instructions{
 		"task":    program(byTask(layout{tgid: 2468, comm: 3008, nsproxy: 3088, netNS: 40, inum: 136})),

@@ -46,6 +46,11 @@ type Write struct {
 type Options struct {
 	Only   string // "bpf" or "fanotify": that way or none; "" takes what there is
 	Buffer int    // bytes between the kernel and us, with bpf: a power of two and of pages; 0 means 256 KiB
+	// Patient leaves writes to rp_filter and forwarding, which the kernel
+	// announces itself, where they are, with bpf, until Fetch is called,
+	// another write comes, or there are many. Waking for each of a hundred
+	// writes a second costs more than all the rest.
+	Patient bool
 }
 
 // A Source delivers writes. It is safe for concurrent use, but only one Run at
@@ -60,6 +65,7 @@ type Source struct {
 // A tracer is one way to know.
 type tracer interface {
 	Run(ctx context.Context, write func(Write), lost func()) error
+	Fetch()
 	Close() error
 }
 
@@ -113,6 +119,9 @@ func (s *Source) Degraded() error { return s.degraded }
 func (s *Source) Run(ctx context.Context, write func(Write), lost func()) error {
 	return s.tracer.Run(ctx, write, lost)
 }
+
+// Fetch makes Run tell of the writes so far, see [Options].Patient.
+func (s *Source) Fetch() { s.tracer.Fetch() }
 
 // Close stops listening and leaves nothing behind in the kernel.
 func (s *Source) Close() error { return s.tracer.Close() }
