@@ -140,12 +140,12 @@ func TestLoopHeldUp(t *testing.T) {
 		synctest.Wait()
 		r.slow(time.Minute)
 		agentType(t, r, "ip link add dum0 type dummy")
-		time.Sleep(30 * time.Second)
+		time.Sleep(time.Minute)
 		r.slow(0)
 		agentType(t, r, deletion)
-		time.Sleep(40 * time.Second)
+		time.Sleep(10 * time.Second)
 		if !strings.Contains(r.fake.Dump(), vipThere) {
-			t.Error("what happened meanwhile is not repaired")
+			t.Error("what happened afterwards is not repaired")
 		}
 		r.stop()
 	})

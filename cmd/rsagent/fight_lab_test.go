@@ -25,7 +25,7 @@ const foe = `$0 = "foe"; while (1) {
 // TestFight plays somebody who undoes a setting again and again. The fight is
 // called one, is cheap, and ends when the other stops.
 func TestFight(t *testing.T) {
-	const lasting, times = 20 * time.Second, 4
+	const lasting, share = 20 * time.Second, 10
 	s := newRealServer(t, oneVIP+"interval: 1s\n")
 	idle := s.idle(lasting)
 	other := exec.Command("perl", "-e", foe)
@@ -49,10 +49,8 @@ func TestFight(t *testing.T) {
 	if called == 0 {
 		t.Errorf("it is not called contended:\n%s", s.get("/status"))
 	}
-	// An emulated processor says little of what a core does; the other's share
-	// of it, a hundred writes a second, says what it is worth.
-	if mine-idle > times*others {
-		t.Errorf("the fight cost %v of processor time in %v, more than %d times the other's %v", mine-idle, fought, times, others)
+	if mine-idle > fought/share {
+		t.Errorf("the fight cost %v of processor time in %v", mine-idle, fought)
 	}
 	took, _ := s.settle(10 * time.Second)
 	t.Logf("called contended after %v, in order %v after its end", called.Round(time.Second), took.Round(time.Millisecond))
@@ -191,7 +189,7 @@ func (s *realServer) heard() bool { return s.sums(4) == 0 }
 
 // TestNewsStorm plays changes of a foreign device, ten thousand events a second
 // where the machine is that fast. They do not keep the daemon from its work, and
-// hearing of them costs it no more than a few times what making them does.
+// hearing of them costs it not much more than making them.
 func TestNewsStorm(t *testing.T) {
 	const rate = 2500 // an address comes and goes, and its route
 	s := newRealServer(t, oneVIP+"interval: 1s\n")
@@ -206,7 +204,7 @@ func TestNewsStorm(t *testing.T) {
 	used := cpu(t, s.cmd.Process.Pid) - before
 	t.Logf("%d events in %v: the daemon used %.1f%% of a core, ip %.1f%%; a VIP deleted meanwhile was back after %v", 20*rate,
 		stormed.Round(time.Millisecond), percent(used, stormed), percent(theirs, stormed), took.Round(time.Millisecond))
-	if used > 3*theirs { // more than it varies from run to run
+	if used > 2*theirs {
 		t.Errorf("the storm cost %v of processor time, and making it %v", used, theirs)
 	}
 	s.settle(promised)

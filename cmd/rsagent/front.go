@@ -100,7 +100,7 @@ func (f *front) run(ctx context.Context) (stop func()) {
 	context.AfterFunc(ctx, f.health.Shutdown)
 	var watching sync.WaitGroup
 	watching.Go(func() { f.health.Run(serving) })
-	go f.tell(serving)
+	go f.tell(serving, f.health.Snapshot()) // from before the first pass
 	go f.traffic.Run(serving)
 	if f.http != nil {
 		go f.serve("http", func() error { return f.server.Serve(f.http) })
@@ -124,9 +124,8 @@ func (f *front) serve(what string, serve func() error) {
 	}
 }
 
-// tell logs every change of readiness with its reasons.
-func (f *front) tell(ctx context.Context) {
-	prev := f.health.Snapshot()
+// tell logs every change of readiness since prev with its reasons.
+func (f *front) tell(ctx context.Context, prev health.Snapshot) {
 	for {
 		select {
 		case <-ctx.Done():

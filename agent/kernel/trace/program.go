@@ -150,9 +150,10 @@ func byHelpers() asm.Instructions {
 
 // Flags of the kernel's helpers (include/uapi/linux/bpf.h).
 const (
-	baseName  = 1 // BPF_F_SYSCTL_BASE_NAME
-	noWakeup  = 1 // BPF_RB_NO_WAKEUP
-	availData = 0 // BPF_RB_AVAIL_DATA
+	baseName    = 1 // BPF_F_SYSCTL_BASE_NAME
+	noWakeup    = 1 // BPF_RB_NO_WAKEUP
+	forceWakeup = 2 // BPF_RB_FORCE_WAKEUP: else only if nothing was waiting
+	availData   = 0 // BPF_RB_AVAIL_DATA
 )
 
 // urgency leaves in R8 how to put the record into the ring. Nobody is woken for
@@ -176,13 +177,14 @@ func urgency(o Options) asm.Instructions {
 		asm.JEq.Reg(asm.R1, asm.R2, "patient"),
 		asm.LoadImm(asm.R2, word("forward\x00"), asm.DWord),
 		asm.JEq.Reg(asm.R1, asm.R2, "patient"),
-		asm.Mov.Imm(asm.R8, 0),
+		asm.Mov.Imm(asm.R8, forceWakeup),
+		asm.Ja.Label("tell"),
 
 		asm.LoadMapPtr(asm.R1, 0).WithReference(eventsName).WithSymbol("patient"),
 		asm.Mov.Imm(asm.R2, availData),
 		asm.FnRingbufQuery.Call(),
 		asm.JLT.Imm(asm.R0, int32(o.Buffer/2), "tell"),
-		asm.Mov.Imm(asm.R8, 0),
+		asm.Mov.Imm(asm.R8, forceWakeup),
 	})
 }
 
