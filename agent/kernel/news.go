@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/vishvananda/netlink/nl"
@@ -93,18 +94,16 @@ func swapped(v uint16) uint32 {
 	return uint32(b[0])<<8 | uint32(b[1])
 }
 
-// wait blocks until something was announced and told. An error means that the
-// socket is no more.
-func (n *news) wait() error {
-	var err error
+// wait blocks until something was announced and told, and returns how much. An
+// error means that the socket is no more.
+func (n *news) wait() (heard int, err error) {
 	if ended := n.conn.Read(func(fd uintptr) bool {
-		var any bool
-		any, err = n.receive(int(fd))
-		return any || err != nil
+		heard, err = n.receive(int(fd))
+		return heard > 0 || err != nil
 	}); ended != nil {
-		return ended
+		return heard, ended
 	}
-	return err
+	return heard, err
 }
 
 // catchUp tells what was announced so far.
@@ -118,35 +117,64 @@ func (n *news) catchUp() error {
 
 // receive reads until nothing is waiting. Where that does not end, the rest
 // counts as lost for now, so that nobody waits for the end of a storm.
-func (n *news) receive(fd int) (any bool, err error) {
+func (n *news) receive(fd int) (heard int, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for range n.most {
 		size, from, err := unix.Recvfrom(fd, n.buffer, unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
-			return any, nil
+			return heard, nil
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.ENOBUFS): // something was said and missed
 			n.tell(nil, true)
-			any = true
+			heard++
 			continue
 		case err != nil:
-			return any, err
+			return heard, err
 		}
 		if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != nl.PidKernel {
 			continue
 		}
 		messages, err := syscall.ParseNetlinkMessage(n.buffer[:size])
 		n.tell(messages, err != nil)
-		any = true
+		heard++
 	}
 	n.tell(nil, true)
-	return true, nil
+	return heard, nil
 }
 
 func (n *news) close() { _ = n.file.Close() }
+
+// A storm is more than stormNews announcements in a stormWindow. Hearing each
+// of them when it comes would cost more than making them, so there is a
+// stormPause between two times of listening then. Whoever observes has heard
+// what was announced nonetheless, see catchUp.
+const (
+	stormNews   = 100
+	stormWindow = 100 * time.Millisecond
+	stormPause  = 5 * time.Millisecond
+)
+
+type storm struct {
+	begin time.Time // of the window
+	heard int       // in it
+	rages bool      // as the last window was
+}
+
+// pause returns how long not to listen now that so much more was heard.
+func (s *storm) pause(heard int, now time.Time) time.Duration {
+	s.heard += heard
+	if now.Sub(s.begin) >= stormWindow {
+		s.rages = s.heard > stormNews && now.Sub(s.begin) < 2*stormWindow
+		s.begin, s.heard = now, 0
+	}
+	if s.rages || s.heard > stormNews {
+		return stormPause
+	}
+	return 0
+}
 
 // everything is the hint after news were lost.
 var everything = agent.Hint{All: true}

@@ -56,7 +56,15 @@ func (k *Kernel) follow(ctx context.Context, n *news) {
 			n.close()
 		}
 	}()
-	for n.wait() == nil {
+	var s storm
+	for {
+		heard, err := n.wait()
+		if err != nil {
+			return
+		}
+		if pause := s.pause(heard, time.Now()); pause > 0 {
+			time.Sleep(pause)
+		}
 	}
 }
 
