@@ -8,9 +8,14 @@ import (
 	"time"
 )
 
-// drainPoll is how often the drain file is looked at: a stat of one file,
-// which costs two microseconds, against a promise of 100 ms.
-const drainPoll = 80 * time.Millisecond
+const (
+	// drainPoll is how often the drain file is looked at where nothing is heard
+	// of it: a stat of one file, against a promise of 100 ms.
+	drainPoll = 80 * time.Millisecond
+	// drainLook is how often it is looked at all the same. The kernel tells what
+	// it does itself, and not what another host does on a shared file system.
+	drainLook = 5 * time.Second
+)
 
 // drainWatch follows the drain file. It reads only what has changed.
 type drainWatch struct {
@@ -41,6 +46,19 @@ func (w *drainWatch) look(now time.Time) DrainState {
 	// If it cannot be removed it is still over, and is tried again.
 	_ = clearExpired(w.dir, now)
 	return w.state
+}
+
+// next returns when to look again, given whether changes are heard of.
+func (w *drainWatch) next(now time.Time, heard bool) time.Time {
+	at := now.Add(drainLook)
+	switch {
+	case w.dir == "":
+	case !heard, w.state.Corrupt != "":
+		at = now.Add(drainPoll)
+	case w.state.Draining && !w.state.Until.IsZero() && w.state.Until.Before(at):
+		at = w.state.Until
+	}
+	return at
 }
 
 func same(a, b fs.FileInfo) bool {

@@ -8,52 +8,6 @@ import (
 	"time"
 )
 
-// A drain is seen within 100 ms, and its end and removal too.
-func TestDrainIsSeen(t *testing.T) {
-	t.Parallel()
-	cfg := testConfig()
-	cfg.StateDir, cfg.Interval = t.TempDir(), time.Hour
-	h := New(cfg)
-	h.Report(inOrder(), nil)
-	run(t, h)
-	within := func(ready bool) time.Duration {
-		t.Helper()
-		start := time.Now()
-		for h.Ready() != ready {
-			if time.Since(start) > 2*time.Second {
-				t.Fatalf("still ready %v", !ready)
-			}
-			time.Sleep(time.Millisecond)
-		}
-		return time.Since(start)
-	}
-	d, _ := NewDrain(time.Now(), "disk")
-	if err := WriteDrain(cfg.StateDir, d); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("drain seen after %s", within(false))
-	if again := New(cfg); !again.Snapshot().Drain.Draining {
-		t.Error("a restart forgets the drain")
-	}
-	if err := ClearDrain(cfg.StateDir); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("its end seen after %s", within(true))
-	d, _ = d.For(time.Now(), 300*time.Millisecond)
-	if err := WriteDrain(cfg.StateDir, d); err != nil {
-		t.Fatal(err)
-	}
-	within(false)
-	within(true)
-	for range 100 {
-		if _, err := os.Stat(filepath.Join(cfg.StateDir, DrainFile)); os.IsNotExist(err) {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Error("the file of a drain that is over was left")
-}
-
 func TestDrainWatch(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -49,6 +49,9 @@ func (h *Health) publish(in Input, v Verdict) {
 		}
 	}
 	h.current.Store(p)
+	if !v.Fresh.IsZero() && (prev == nil || v.Fresh.Before(prev.Verdict.Fresh) || !in.Now.Before(prev.Verdict.Fresh)) {
+		signal(h.sooner)
+	}
 	if prev == nil || differ(prev.Verdict.At(in.Now), v) {
 		signal(h.changed)
 	}

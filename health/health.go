@@ -82,10 +82,13 @@ type Health struct {
 	started  time.Time
 	dial     Dialer
 	watch    drainWatch // used by New and then by Run alone
+	listen   func(dir string) *drainNews
 	current  atomic.Pointer[published]
 	interval atomic.Int64
 	changed  chan struct{}
 	reload   chan struct{}
+	sooner   chan struct{} // holds a value when something may become stale before Run looks
+	noted    chan struct{} // holds a value when the ledger's file is behind
 	metrics  *metrics
 }
 
@@ -101,7 +104,8 @@ func New(cfg Config) *Health {
 	h := &Health{
 		cfg: cfg.normal(), started: time.Now(),
 		probes: map[netip.Addr]ProbeResult{}, services: map[Service]ServiceResult{}, history: map[netip.Addr]History{},
-		changed: make(chan struct{}, 1), reload: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), reload: make(chan struct{}, 1), sooner: make(chan struct{}, 1), noted: make(chan struct{}, 1),
+		listen: hearDrains,
 	}
 	h.interval.Store(int64(h.cfg.Interval))
 	h.dial, h.watch.dir = h.cfg.Dial, cfg.StateDir
@@ -138,7 +142,11 @@ func (h *Health) Report(r agent.Report, err error) {
 
 // record takes a report into the ledger and the counters.
 func (h *Health) record(r agent.Report) {
+	edition := h.ledger.edition
 	n := h.ledger.add(r)
+	if h.ledger.edition != edition {
+		signal(h.noted)
+	}
 	if n.changed {
 		h.drifts = h.ledger.list()
 	}

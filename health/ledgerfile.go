@@ -93,15 +93,13 @@ func (h *Health) complain(err error) {
 // keepLedger writes the ledger whenever it has changed, once a second at most,
 // and when ctx ends.
 func (h *Health) keepLedger(ctx context.Context) {
-	ticker := time.NewTicker(ledgerEvery)
-	defer ticker.Stop()
 	kept, failed := 0, ""
 	for ended := false; !ended; {
 		select {
 		case <-ctx.Done():
-			ended = true
-		case <-ticker.C:
+		case <-h.noted:
 		}
+		ended = !sleep(ctx, ledgerEvery) // what comes together is written together
 		edition, drifts := h.ledgerNow()
 		if edition == kept {
 			continue
@@ -109,7 +107,10 @@ func (h *Health) keepLedger(ctx context.Context) {
 		err := writeLedger(h.watch.dir, h.cfg.LedgerFile, drifts)
 		if err == nil {
 			kept, failed = edition, ""
-		} else if err.Error() != failed {
+			continue
+		}
+		signal(h.noted) // to be tried again
+		if err.Error() != failed {
 			failed = err.Error()
 			h.complain(err)
 		}

@@ -69,6 +69,7 @@ func TestLedgerSurvives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, said := t.TempDir(), []string{}
 		h := New(ledgerConfig(dir, &said))
+		h.listen = nobody
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); h.Run(ctx) }()

@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -17,19 +18,26 @@ func (h *Health) Run(ctx context.Context) {
 	var keeping sync.WaitGroup
 	defer keeping.Wait()
 	keeping.Go(func() { h.keepLedger(ctx) })
-	ticker := time.NewTicker(drainPoll)
-	defer ticker.Stop()
-	stale := false
+	news := h.listen(h.watch.dir)
+	defer news.close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var told time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-h.reload:
 			c.set(ctx, h.targets())
-		case now := <-ticker.C:
-			h.followDrain(now)
-			stale = h.noticeStale(now, stale)
+		case <-h.sooner:
+		case <-news.heard:
+		case <-timer.C:
 		}
+		hears := news.follow() // before the look, so that nothing is missed in between
+		now := time.Now()
+		h.followDrain(now)
+		told = h.noticeStale(now, told)
+		timer.Reset(min(h.watch.next(now, hears).Sub(now), h.fresh(now)))
 	}
 }
 
@@ -45,13 +53,21 @@ func (h *Health) followDrain(now time.Time) {
 	}
 }
 
-// noticeStale signals when what is published becomes stale by the passing of
-// time, or has ceased to be.
-func (h *Health) noticeStale(now time.Time, before bool) bool {
+// noticeStale signals when what is published has become stale by the passing of
+// time. It returns the moment at which that last happened.
+func (h *Health) noticeStale(now, told time.Time) time.Time {
 	fresh := h.current.Load().Verdict.Fresh
-	stale := !fresh.IsZero() && now.After(fresh)
-	if stale != before {
-		signal(h.changed)
+	if fresh.IsZero() || !now.After(fresh) || fresh.Equal(told) {
+		return told
 	}
-	return stale
+	signal(h.changed)
+	return fresh
+}
+
+// fresh returns for how long nothing becomes stale, as it is now, see sooner.
+func (h *Health) fresh(now time.Time) time.Duration {
+	if left := h.current.Load().Verdict.Fresh.Sub(now); left >= 0 {
+		return left + 1
+	}
+	return math.MaxInt64
 }
