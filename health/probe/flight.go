@@ -37,8 +37,11 @@ type flight struct {
 	// stranger the outer source for resets in its name.
 	nobody, stranger netip.Addr
 	byKey            map[key]*shot
-	buf              [65535]byte
+	buf              []byte // for one packet, see packetSize
 }
+
+// packetSize is that of the largest IPv4 packet.
+const packetSize = 65535
 
 // fire sends the shots and waits until each is settled, or for that long after
 // the last one. The error is the wire's; silence is none.
@@ -75,7 +78,7 @@ func (f *flight) collect(ctx context.Context, shots []*shot, wait time.Duration)
 	defer stop()
 	open := func(s *shot) bool { return !s.settled() }
 	for slices.ContainsFunc(shots, open) {
-		n, err := f.wire.Read(f.buf[:])
+		n, err := f.wire.Read(f.buf)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return context.Cause(ctx)
 		}

@@ -76,6 +76,7 @@ type Prober struct {
 	mu   sync.Mutex
 	end  Endpoint
 	next uint16 // the next port or sequence number
+	buf  []byte // of every flight, one after the other
 }
 
 // Close closes the device, if it is open. The prober may be used again.
@@ -125,6 +126,9 @@ func (p *Prober) ready(vips []netip.Addr) error {
 		return err
 	}
 	p.end = end
+	if p.buf == nil {
+		p.buf = make([]byte, packetSize)
+	}
 	if p.next == 0 {
 		p.next = uint16(rand.Uint32())
 	}

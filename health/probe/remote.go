@@ -161,7 +161,7 @@ func (r Remote) shot(size int) *shot {
 }
 
 func (r Remote) flight() *flight {
-	return &flight{wire: r.Wire, rip: r.RIP, outerTTL: networkTTL, byKey: map[key]*shot{}}
+	return &flight{wire: r.Wire, rip: r.RIP, outerTTL: networkTTL, byKey: map[key]*shot{}, buf: make([]byte, packetSize)}
 }
 
 func (r Remote) timeout() time.Duration {

@@ -51,7 +51,7 @@ func (r *round) run(ctx context.Context) (err error) {
 	}
 	r.flight = flight{
 		wire: p.end.Device, rip: r.rip, outerTTL: innerTTL,
-		nobody: p.end.Client, stranger: p.end.Stranger, byKey: map[key]*shot{},
+		nobody: p.end.Client, stranger: p.end.Stranger, byKey: map[key]*shot{}, buf: p.buf,
 	}
 	err = r.volleys(ctx)
 	if err != nil && ctx.Err() == nil {

@@ -5,9 +5,13 @@ import (
 	"time"
 )
 
-// tick is the shortest time between two rounds of one sweep, so that many
-// targets do not keep the processor awake.
-const tick = 100 * time.Millisecond
+// The time between two rounds of one sweep. What a round costs whatever it is
+// about, to wake up and to make sure of the device, is shared by its targets;
+// but each of them is a connection that some service has to begin.
+const (
+	calm = time.Second            // where a windowful is enough for all
+	tick = 100 * time.Millisecond // at least, however many there are
+)
 
 // Run probes until ctx ends, each target once an interval, and closes the
 // device. What is to be probed it asks for at the start of every interval. The
@@ -28,35 +32,41 @@ func (p *Prober) sweep(ctx context.Context, job Job, interval time.Duration, atO
 	start := time.Now()
 	all := job.Targets
 	job.all = all
-	for done := 0; done < len(all) && ctx.Err() == nil; {
-		end := len(all)
-		if !atOnce {
-			end = max(done+1, due(len(all), time.Since(start), interval))
-		}
-		job.Targets = all[done:end]
+	n := rounds(len(all), interval)
+	if atOnce {
+		n = min(n, 1)
+	}
+	for done := 0; done < n && ctx.Err() == nil; {
+		end := max(done+1, due(n, time.Since(start), interval))
+		job.Targets = all[done*len(all)/n : end*len(all)/n]
 		if results := p.Round(ctx, job); ctx.Err() == nil {
 			report(results)
 		}
-		if done = end; done < len(all) && pause(ctx, time.Until(start.Add(turn(done, len(all), interval))), hurry) {
+		if done = end; done < n && pause(ctx, time.Until(start.Add(turn(done, n, interval))), hurry) {
 			return true
 		}
 	}
 	return pause(ctx, time.Until(start.Add(interval)), hurry)
 }
 
-// due returns how many of n targets have had their turn after that much of an
+// rounds returns in how many rounds to probe so many targets in an interval.
+func rounds(targets int, interval time.Duration) int {
+	n := max(int(interval/calm), (targets+window-1)/window)
+	return min(n, max(1, int(interval/tick)), targets)
+}
+
+// due returns how many of n rounds have had their turn after that much of an
 // interval: those whose time has come, at least the first and at most all.
 func due(n int, elapsed, interval time.Duration) int {
 	if elapsed >= interval {
 		return n
 	}
-	return min(n, 1+int(float64(n)*float64(elapsed)/float64(interval)))
+	return min(n, 1+int(time.Duration(n)*elapsed/interval))
 }
 
-// turn returns when the target of that index has its turn, at the next tick.
+// turn returns when the round of that index has its turn.
 func turn(index, n int, interval time.Duration) time.Duration {
-	at := time.Duration(float64(interval) * float64(index) / float64(n))
-	return (at + tick - 1) / tick * tick
+	return (time.Duration(index)*interval + time.Duration(n) - 1) / time.Duration(n)
 }
 
 // pause waits, and reports whether hurry cut it short.

@@ -62,13 +62,13 @@ func TestRun(t *testing.T) {
 		}
 		time.Sleep(3600 * time.Millisecond)
 		sizes, times := heard.all()
-		if len(sizes) != 7 || sizes[6] != 1 || times[6] != 7500*time.Millisecond {
-			t.Errorf("the second: got %v at %v, want one each half second", sizes, times)
+		if want := []int{10, 2, 2, 2}; !slices.Equal(sizes, want) || times[3] != 7*time.Second {
+			t.Errorf("the second: got %v at %v, want two each second", sizes, times)
 		}
 		hurry <- struct{}{}
 		time.Sleep(10 * time.Millisecond)
 		sizes, _ = heard.all()
-		if len(sizes) != 8 || sizes[7] != 10 {
+		if len(sizes) != 5 || sizes[4] != 10 {
 			t.Errorf("in a hurry: got %v", sizes)
 		}
 		h.mu.Lock()

@@ -13,27 +13,30 @@ import (
 	"rsagent/agent/director"
 )
 
-func TestDueAndTurn(t *testing.T) {
+// Every target has its turn once an interval, in rounds that are neither many nor large.
+func TestRoundsOfASweep(t *testing.T) {
 	t.Parallel()
-	const interval = 5 * time.Second
 	for _, row := range []struct {
-		n       int
-		elapsed time.Duration
-		want    int
+		targets  int
+		interval time.Duration
+		want     int
 	}{
-		{1, 0, 1}, {1, 4 * time.Second, 1}, {10, 0, 1}, {10, 500 * time.Millisecond, 2}, {10, 499 * time.Millisecond, 1},
-		{10, 2500 * time.Millisecond, 6}, {10, interval, 10}, {10, time.Hour, 10}, {1000, 100 * time.Millisecond, 21}, {0, 0, 0},
+		{0, 5 * time.Second, 0}, {1, 5 * time.Second, 1}, {3, 5 * time.Second, 3}, {16, 5 * time.Second, 5}, {160, 5 * time.Second, 5},
+		{161, 5 * time.Second, 6}, {1000, 5 * time.Second, 32}, {10000, 5 * time.Second, 50}, {16, time.Second, 1}, {33, time.Second, 2},
+		{10000, time.Second, 10}, {16, 1999 * time.Millisecond, 1}, {10000, time.Hour, 3600}, {16, 50 * time.Millisecond, 1},
 	} {
-		if got := due(row.n, row.elapsed, interval); got != row.want {
-			t.Errorf("due(%d, %v): got %d, want %d", row.n, row.elapsed, got, row.want)
+		got := rounds(row.targets, row.interval)
+		if got != row.want {
+			t.Errorf("rounds(%d, %v): got %d, want %d", row.targets, row.interval, got, row.want)
 		}
-	}
-	for _, n := range []int{1, 3, 10, 1000, 4999} {
-		for i := range n {
-			at := turn(i, n, interval)
-			if at%tick != 0 || at > interval || due(n, at, interval) <= i {
-				t.Fatalf("turn(%d, %d): got %v, when %d are due", i, n, at, due(n, at, interval))
+		for i := range got {
+			at := turn(i, got, row.interval)
+			if at >= row.interval || due(got, at, row.interval) != i+1 || i > 0 && due(got, at-1, row.interval) != i {
+				t.Fatalf("turn(%d, %d): got %v, when %d are due", i, got, at, due(got, at, row.interval))
 			}
+		}
+		if due(got, row.interval, row.interval) != got || due(got, time.Hour, row.interval) != got {
+			t.Errorf("%d targets, %v: not all are due in the end", row.targets, row.interval)
 		}
 	}
 }
