@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// span and step of what a Traffic keeps.
+// span and step of what a Traffic keeps. Each point of the plot is the mean of
+// two steps, so that none is without any when a step comes late.
 const (
 	trafficKept = 10 * time.Minute
-	trafficStep = time.Second
+	trafficStep = plotBin / 2
 )
 
 // A Reader returns the bytes and packets that a device has received since it
@@ -41,15 +42,15 @@ func readCounter(path string) (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
 }
 
-// A Rate is what came in during a second. OK is false if nothing is known.
+// A Rate is what came in during a step, a second of it. OK is false if nothing is known.
 type Rate struct {
 	At            time.Time
 	Bits, Packets float64 // per second
 	OK            bool
 }
 
-// Traffic remembers what a device received in the last ten minutes, in a few
-// dozen kilobytes. It is safe for concurrent use.
+// Traffic remembers what a device received in the last ten minutes, in a dozen
+// kilobytes. It is safe for concurrent use.
 type Traffic struct {
 	read Reader
 
@@ -68,7 +69,7 @@ type sample struct {
 // NewTraffic returns a Traffic that has seen nothing yet.
 func NewTraffic(read Reader) *Traffic { return &Traffic{read: read} }
 
-// Run reads once a second until ctx ends.
+// Run reads at every step until ctx ends.
 func (t *Traffic) Run(ctx context.Context) {
 	ticker := time.NewTicker(trafficStep)
 	defer ticker.Stop()
@@ -97,7 +98,7 @@ func (t *Traffic) look(now time.Time) {
 	}
 	r := Rate{At: now}
 	took := now.Sub(prev.at)
-	if prev.ok && s.ok && took > 0 && took < 10*trafficStep && s.bytes >= prev.bytes && s.packets >= prev.packets {
+	if prev.ok && s.ok && took > 0 && took < 4*trafficStep && s.bytes >= prev.bytes && s.packets >= prev.packets {
 		r.Bits = float64(s.bytes-prev.bytes) * 8 / took.Seconds()
 		r.Packets = float64(s.packets-prev.packets) / took.Seconds()
 		r.OK = true

@@ -14,7 +14,7 @@ func TestTrafficKeepsTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var bytes, packets uint64
 		tr := NewTraffic(func() (uint64, uint64, bool) {
-			bytes, packets = bytes+1000, packets+10
+			bytes, packets = bytes+2500, packets+25
 			return bytes, packets, true
 		})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -24,18 +24,18 @@ func TestTrafficKeepsTenMinutes(t *testing.T) {
 		rates := tr.Rates()
 		cancel()
 		synctest.Wait()
-		if len(rates) != 600 {
+		if len(rates) != 240 {
 			t.Fatalf("%d rates", len(rates))
 		}
 		for i, r := range rates {
 			if !r.OK || r.Bits != 8000 || r.Packets != 10 {
 				t.Fatalf("rate %d: %+v", i, r)
 			}
-			if i > 0 && r.At.Sub(rates[i-1].At) != time.Second {
+			if i > 0 && r.At.Sub(rates[i-1].At) != trafficStep {
 				t.Fatalf("rate %d is %v after the one before", i, r.At.Sub(rates[i-1].At))
 			}
 		}
-		if age := time.Since(rates[599].At); age > time.Second {
+		if age := time.Since(rates[239].At); age > trafficStep {
 			t.Errorf("the last is %v old", age)
 		}
 	})
