@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,19 +42,50 @@ func listen(t *testing.T) (said func() []string) {
 func TestReadyOnceAndOnlyWithAVerifiedPass(t *testing.T) {
 	said := listen(t)
 	n := newNotifier()
+	worse := []agent.Finding{{ID: "link/tunl0", Severity: agent.Critical}}
 	n.pass(agent.Report{}, errors.New("state: read-only file system\nand more"))
 	n.pass(agent.Report{}, nil)
+	n.pass(agent.Report{}, nil)
+	n.pass(agent.Report{After: worse}, nil)
+	n.pass(agent.Report{After: worse}, nil)
 	n.pass(agent.Report{}, nil)
 	n.stopping()
 	inOrder := "STATUS=" + summary(nil) + "\nWATCHDOG=1"
 	want := []string{
 		"STATUS=cannot repair: state: read-only file system\nWATCHDOG=1",
 		inOrder + "\nREADY=1",
+		"STATUS=1 critical\nWATCHDOG=1",
 		inOrder,
 		"STOPPING=1",
 	}
 	if diff := cmp.Diff(want, said()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// However often passes come, the watchdog is fed in time, and not much more often.
+func TestTheWatchdogIsFedInTime(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	for _, interval := range []time.Duration{100 * time.Millisecond, time.Second, 7 * time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			n := &notifier{watchdog: 30 * time.Second}
+			pace := n.pace(agent.Order{Interval: interval}).Interval
+			start, times := time.Now(), 0
+			for time.Since(start) < time.Hour {
+				before := n.at
+				n.pass(agent.Report{}, nil)
+				if n.at != before {
+					times++
+				}
+				time.Sleep(pace)
+				if hungry := time.Since(n.at); hungry >= n.watchdog {
+					t.Fatalf("interval %v: not fed for %v", interval, hungry)
+				}
+			}
+			if most := int(time.Hour / (n.watchdog / 4)); times > most {
+				t.Errorf("interval %v: fed %d times, want %d at most", interval, times, most)
+			}
+		})
 	}
 }
 

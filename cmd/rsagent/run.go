@@ -35,7 +35,7 @@ type daemon struct {
 	command *cobra.Command
 	kernel  *kernel.Kernel
 	log     *logrus.Logger
-	notify  notifier
+	notify  *notifier
 	front   *front
 	probing *probing
 	hook    *hook
