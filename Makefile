@@ -7,7 +7,7 @@ LAB          = bin/rslab exec --timeout 25m --
 LABTEST      = RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -timeout 25m -p 1 -exec '$(CURDIR)/$(LAB)'
 LAB_PACKAGES = ./sysctl/replay ./agent/lab ./agent/kernel ./agent/kernel/trace ./agent/director ./health/probe ./cmd/rsagent
 KERNELS      = 5.10 6.1 6.12
-GOBUILD      = go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+GOBUILD      = go build -tags nethttpomithttp2 -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 # The packages carry the time of the last commit, and the address of those who make them.
 ARCHES       = amd64 arm64

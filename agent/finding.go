@@ -78,7 +78,13 @@ func (f Finding) MarshalJSON() ([]byte, error) {
 
 // Drift returns the findings that are not in order.
 func Drift(findings []Finding) []Finding {
-	return slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Severity == OK })
+	var out []Finding
+	for _, f := range findings {
+		if f.Severity != OK {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // Worst returns the largest severity, OK for none.

@@ -13,7 +13,7 @@ dir=$(cd "$dir" && pwd)
 cp -r packaging/. "$dir"
 gzip -9n "$dir"/man/*
 
-GOARCH=$arch CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o "$dir/rsagent" ./cmd/rsagent
+GOARCH=$arch CGO_ENABLED=0 go build -tags nethttpomithttp2 -trimpath -ldflags "-s -w -X main.version=$VERSION" -o "$dir/rsagent" ./cmd/rsagent
 
 # The reference, as a file to begin with: no VIP, so that nothing runs, and every
 # other key a comment, so that the defaults of later versions count.

@@ -50,6 +50,7 @@ type daemon struct {
 }
 
 func (a *app) run(c *cobra.Command) error {
+	modest()
 	hup, deaf := heardHUP()
 	defer deaf()
 	cfg, err := a.load(c)

@@ -55,8 +55,11 @@ func (t *teller) report(prev, now agent.Report) {
 	if !c.none() {
 		t.queue = append(t.queue, told{c, time.Now().Add(authorWait)})
 	}
+	waiting := len(t.queue) > 0
 	t.mu.Unlock()
-	t.look()
+	if waiting {
+		t.look()
+	}
 }
 
 // look makes it look again whether authors are known.
