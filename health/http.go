@@ -33,6 +33,9 @@ type Handler struct {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !brief(r) {
+		unhurried(r)
+	}
 	p, now := h.Health.current.Load(), time.Now()
 	switch {
 	case arrivedOn(r, p.vips):
@@ -46,6 +49,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.route(w, r, p, now)
 	}
+}
+
+// brief reports whether a request is answered at once: of a body net/http may
+// read the rest before it answers.
+func brief(r *http.Request) bool {
+	path := r.URL.Path
+	return r.ContentLength == 0 && (path == "/livez" || path == "/healthz" || strings.HasPrefix(path, "/readyz"))
 }
 
 func (h *Handler) route(w http.ResponseWriter, r *http.Request, p *published, now time.Time) {

@@ -33,6 +33,7 @@ func NewServer(h http.Handler) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader - 4096, // net/http adds these for good measure
 		ConnState:         newCrowd(maxConns).state,
+		ConnContext:       withTurns,
 		ErrorLog:          log.New(io.Discard, "", 0), // what clients do wrong is not our news
 		// OPTIONS * is no GET either.
 		DisableGeneralOptionsHandler: true,
@@ -54,6 +55,9 @@ func newCrowd(most int) *crowd {
 
 // state follows a connection. It takes constant time.
 func (c *crowd) state(conn net.Conn, s http.ConnState) {
+	if t, ok := conn.(*turnConn); ok {
+		t.state(s)
+	}
 	if silent := c.note(conn, s); silent != nil {
 		_ = silent.Close()
 	}

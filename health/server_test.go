@@ -13,7 +13,7 @@ import (
 	"rsagent/agent"
 )
 
-// serve runs the server on loopback.
+// serve runs the server on loopback, with a single turn.
 func serve(t testing.TB, h http.Handler) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -22,7 +22,7 @@ func serve(t testing.TB, h http.Handler) string {
 	}
 	s := NewServer(h)
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
+	go func() { done <- s.Serve(NewTurns(1).Listen(l)) }()
 	t.Cleanup(func() { _ = s.Close(); <-done })
 	return l.Addr().String()
 }

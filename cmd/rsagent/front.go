@@ -28,6 +28,7 @@ type front struct {
 	http    net.Listener // nil: not asked for
 	agent   net.Listener // nil: not asked for
 	server  *http.Server
+	turns   *health.Turns // of those who ask over HTTP
 	traffic *page.Traffic
 	hook    *hook // told of readiness; nil for none
 }
@@ -103,7 +104,7 @@ func (f *front) run(ctx context.Context) (stop func()) {
 	go f.tell(serving, f.health.Snapshot()) // from before the first pass
 	go f.traffic.Run(serving)
 	if f.http != nil {
-		go f.serve("http", func() error { return f.server.Serve(f.http) })
+		go f.serve("http", func() error { return f.server.Serve(f.turns.Listen(f.http)) })
 	}
 	if f.agent != nil {
 		go f.serve("agent check", func() error { return f.health.ServeAgentCheck(serving, f.agent) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -75,6 +76,7 @@ func (a *app) run(c *cobra.Command) error {
 	d.hook = newHook(d.log, d.front.health.HookDropped)
 	defer d.hook.end()
 	d.hook.follow(cfg.Hook)
+	d.front.turns = makeRoom()
 	d.front.hook, d.teller = d.hook, newTeller(d.log, d.front.health, d.hook)
 	defer d.front.run(c.Context())()
 	d.sources(cfg.Interval)
@@ -82,7 +84,13 @@ func (a *app) run(c *cobra.Command) error {
 	d.probing.follow(cfg)
 	defer d.probing.end()
 	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
-	loop := agent.Loop{Kernel: d.kernel, Store: a.store(true).Cached(), Report: d.report, Owner: d.owner}
+	first := &ahead{Kernel: d.kernel, turns: d.front.turns}
+	loop := agent.Loop{Kernel: first, Store: a.store(true).Cached(), Owner: d.owner, Report: func(r agent.Report, err error) {
+		first.over()
+		d.report(r, err)
+	}}
+	runtime.LockOSThread() // one that has rested runs at once when it is wanted
+	defer runtime.UnlockOSThread()
 	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(asks(c.Context(), hup, cfg, a.configPath)))
 	d.notify.stopping()
 	d.teller.end()
