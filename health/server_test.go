@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,10 +21,24 @@ func serve(t testing.TB, h http.Handler) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(h)
-	done := make(chan error, 1)
+	s, done := NewServer(h), make(chan error, 1)
+	var open sync.WaitGroup
+	follow := s.ConnState
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			open.Add(1)
+		}
+		follow(c, state)
+		if state == http.StateClosed {
+			open.Done()
+		}
+	}
 	go func() { done <- s.Serve(NewTurns(1).Listen(l)) }()
-	t.Cleanup(func() { _ = s.Close(); <-done })
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-done
+		open.Wait()
+	})
 	return l.Addr().String()
 }
 
