@@ -30,15 +30,6 @@ func (k *ahead) over() {
 	}
 }
 
-// spare is how many threads may run Go besides those that the processors are
-// for. What is announced and what is repaired then need not queue behind
-// requests: the kernel, which knows who has waited, says who runs.
-const spare = 2
-
-// makeRoom returns the turns of readiness requests: for all processors but one,
-// so that a host with two has one for its repairs.
-func makeRoom() *health.Turns {
-	processors := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(processors + spare)
-	return health.NewTurns(processors - 1)
-}
+// newTurns returns the turns of readiness requests: for all processors but one,
+// so that one is left for the repairs.
+func newTurns() *health.Turns { return health.NewTurns(runtime.GOMAXPROCS(0) - 1) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -76,7 +75,7 @@ func (a *app) run(c *cobra.Command) error {
 	d.hook = newHook(d.log, d.front.health.HookDropped)
 	defer d.hook.end()
 	d.hook.follow(cfg.Hook)
-	d.front.turns = makeRoom()
+	d.front.turns = newTurns()
 	d.front.hook, d.teller = d.hook, newTeller(d.log, d.front.health, d.hook)
 	defer d.front.run(c.Context())()
 	d.sources(cfg.Interval)
@@ -89,8 +88,6 @@ func (a *app) run(c *cobra.Command) error {
 		first.over()
 		d.report(r, err)
 	}}
-	runtime.LockOSThread() // one that has rested runs at once when it is wanted
-	defer runtime.UnlockOSThread()
 	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(asks(c.Context(), hup, cfg, a.configPath)))
 	d.notify.stopping()
 	d.teller.end()
