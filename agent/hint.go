@@ -71,6 +71,10 @@ func (a Actor) String() string {
 	return fmt.Sprintf("%s[%d] uid %d", a.Comm, a.PID, a.UID)
 }
 
+// patientTraces is how many traces may wait for a repair to be signed: repairs
+// push what is remembered of earlier requests out of the kernel's memory.
+const patientTraces = 64
+
 // hintSize bounds each list of a Hint.
 const hintSize = 1024
 

@@ -95,6 +95,9 @@ func (t *turn) do(ctx context.Context) bool {
 		return false
 	}
 	hint := t.begin(now)
+	if len(hint.Traces) > patientTraces { // who asked is remembered for so long only
+		hint.Traces = hint.Signed()
+	}
 	if !s.whole && !t.whole && t.focused(ctx, s.vips, &hint) {
 		return true
 	}

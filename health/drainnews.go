@@ -61,7 +61,12 @@ func (n *drainNews) follow() bool {
 		_, _ = syscall.InotifyRmWatch(n.fd, uint32(n.watch)) // may be gone with its directory
 	}
 	n.watch = watch
-	return watch != 0
+	select {
+	case <-n.ended: // nobody reads what is heard
+		return false
+	default:
+		return watch != 0
+	}
 }
 
 func (n *drainNews) read() {

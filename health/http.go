@@ -21,7 +21,8 @@ import (
 //	/                  the page
 //
 // Answers come from the last snapshot; readiness takes constant time, no lock
-// and no I/O. A request that arrives on a VIP gets 421: what is asked for there
+// and no I/O. On a listener of [Turns] a request may wait for those before it,
+// and up to 20 ms for a repair. A request that arrives on a VIP gets 421: what is asked for there
 // would be any real server's answer. It is safe for concurrent use, and must
 // not be copied.
 type Handler struct {

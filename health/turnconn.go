@@ -74,9 +74,15 @@ func (c *turnConn) Read(p []byte) (int, error) {
 	if c.busy.Load() {
 		return c.TCPConn.Read(p)
 	}
+	again := c.mine.Load() // since the last request
 	for {
 		c.begin()
 		n, waited := c.try(p)
+		again = again && !waited
+		if again && n > 0 { // who asks without a pause goes behind the others
+			c.end()
+			c.begin()
+		}
 		if n > 0 {
 			return n, nil
 		}

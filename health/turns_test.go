@@ -79,6 +79,7 @@ func TestNobodyKeepsATurn(t *testing.T) {
 		"waits to continue":         "POST /readyz HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
 		"huge header":               "GET /readyz HTTP/1.1\r\nX: " + strings.Repeat("x", 2*maxHeader),
 		"garbage":                   "\x16\x03\x01\r\n\r\n",
+		"asks without end":          strings.Repeat(whole, 1000),
 		"reads nothing":             "GET /big HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,15 +98,29 @@ func TestNobodyKeepsATurn(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close()
-				_ = conn.(*net.TCPConn).SetReadBuffer(4096)
-				if _, err := io.WriteString(conn, send); err != nil {
-					t.Fatal(err)
+				if name == "asks without end" {
+					go askWithoutEnd(conn, send)
+				} else {
+					_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+					if _, err := io.WriteString(conn, send); err != nil {
+						t.Fatal(err)
+					}
 				}
 				if got := raw(t, addr, "GET /readyz HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.0 503") {
 					t.Errorf("the next one was answered %.100q", got)
 				}
 			}
 		})
+	}
+}
+
+// askWithoutEnd asks, and reads the answers, until the connection is closed.
+func askWithoutEnd(conn net.Conn, send string) {
+	go func() { _, _ = io.Copy(io.Discard, conn) }()
+	for {
+		if _, err := io.WriteString(conn, send); err != nil {
+			return
+		}
 	}
 }
 

@@ -1,9 +1,7 @@
 package sysctl
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,9 +15,10 @@ import (
 // thread is in and whatever has that name later. It is not safe for concurrent
 // use.
 type Handle struct {
-	key  Key
-	file *os.File
-	buf  [32]byte
+	key     Key
+	file    *os.File
+	refused error // what forbids to write
+	buf     [32]byte
 }
 
 // Open opens a key, for reading alone if writing is not permitted. The error
@@ -29,14 +28,15 @@ func (t Tree) Open(k Key) (*Handle, error) {
 		return nil, err
 	}
 	name := filepath.Join(t.dir(k.Scope), k.Name)
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // not permitted, or read-only
-		f, err = os.Open(name)
+	f, refused := os.OpenFile(name, os.O_RDWR, 0)
+	if refused == nil {
+		return &Handle{key: k, file: f}, nil
 	}
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("sysctl %s: %w", k, cause(err))
 	}
-	return &Handle{key: k, file: f}, nil
+	return &Handle{key: k, file: f, refused: cause(refused)}, nil
 }
 
 // Read returns the value. The error is fs.ErrNotExist when the device is gone.
@@ -49,8 +49,11 @@ func (h *Handle) Read() (int, error) {
 }
 
 // Write sets the key and reads it back: nil means that the kernel holds the
-// value.
+// value. Where writing was refused when it was opened, it is refused still.
 func (h *Handle) Write(value int) error {
+	if h.refused != nil {
+		return fmt.Errorf("sysctl -w %s=%d: %w", h.key, value, h.refused)
+	}
 	if _, err := syscall.Pwrite(int(h.file.Fd()), strconv.AppendInt(h.buf[:0], int64(value), 10), 0); err != nil {
 		return fmt.Errorf("sysctl -w %s=%d: %w", h.key, value, err)
 	}

@@ -73,3 +73,18 @@ func TestHandleErrors(t *testing.T) {
 		t.Error("a closed handle was written")
 	}
 }
+
+// Who may not write is told why, and can read all the same.
+func TestHandleRefused(t *testing.T) {
+	tr := tree(t, map[string]string{"all/arp_ignore": "1\n"})
+	if err := os.Symlink("/proc/sys/kernel/ngroups_max", filepath.Join(tr.Root, "net/ipv4/conf/all", RPFilter)); err != nil {
+		t.Fatal(err)
+	}
+	h := openHandle(t, tr, Key{All, RPFilter})
+	if v, err := h.Read(); err != nil || v < 1 {
+		t.Errorf("read %d, %v", v, err)
+	}
+	if err := h.Write(1); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("write: %v, want fs.ErrPermission", err)
+	}
+}

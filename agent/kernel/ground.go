@@ -27,7 +27,8 @@ type ground struct {
 	links   []agent.Link
 	sysctls map[sysctl.Key]int // never changed in place
 	gaps    []agent.Gap
-	dubious []sysctl.Key // may have been written since
+	dubious []sysctl.Key       // may have been written since
+	mine    map[sysctl.Key]int // what we write, until it is announced
 }
 
 // begin returns the version to be given to keep.
@@ -45,7 +46,7 @@ func (g *ground) keep(version int, got agent.Observed, now time.Time) {
 	if version != g.version {
 		return
 	}
-	g.valid, g.read, g.links, g.sysctls, g.gaps, g.dubious = true, now, got.Links, got.Sysctls, got.Gaps, nil
+	g.valid, g.read, g.links, g.sysctls, g.gaps, g.dubious = true, now, got.Links, got.Sysctls, slices.Clip(got.Gaps), nil
 }
 
 // take fills in what is remembered, if anything is.
@@ -99,12 +100,32 @@ func (g *ground) suspects() []sysctl.Key {
 	return keys
 }
 
-// knows reports whether the setting is remembered to have that value.
-func (g *ground) knows(key sysctl.Key, value int) bool {
+// knows reports whether anything is remembered of the setting.
+func (g *ground) knows(key sysctl.Key) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	v, known := g.sysctls[key]
-	return g.valid && known && v == value
+	_, known := g.sysctls[key]
+	return g.valid && known
+}
+
+// write is called before we write a setting.
+func (g *ground) write(key sysctl.Key, value int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mine == nil {
+		g.mine = map[sysctl.Key]int{}
+	}
+	g.mine[key] = value
+}
+
+// wrote reports whether an announced setting is what we wrote last. It is so
+// once: when it is announced again it was somebody else.
+func (g *ground) wrote(key sysctl.Key, value int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v, is := g.mine[key]
+	delete(g.mine, key)
+	return is && v == value
 }
 
 // set follows an announced setting. That of default reaches devices too.

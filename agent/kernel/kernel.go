@@ -96,14 +96,25 @@ func (k *Kernel) Apply(ctx context.Context, actions []agent.Action) []error {
 	}
 	errs := make([]error, len(actions))
 	for i, a := range actions {
-		errs[i] = k.applyOne(ctx, a)
-		if set, ok := a.(agent.SetSysctl); ok && errs[i] == nil { // and was read back
-			k.ground.set(set.Key, set.Value)
+		if set, ok := a.(agent.SetSysctl); ok {
+			errs[i] = k.set(set)
 			continue
 		}
+		errs[i] = k.applyOne(ctx, a)
 		k.ground.drop()
 	}
 	return errs
+}
+
+// set writes a setting. What it is afterwards is for the next reading to say:
+// somebody else may have been quicker.
+func (k *Kernel) set(a agent.SetSysctl) error {
+	if isAnnounced(a.Key) {
+		k.ground.write(a.Key, a.Value)
+	}
+	err := k.settings.write(a.Key, a.Value)
+	k.ground.suspect(a.Key)
+	return err
 }
 
 func (k *Kernel) applyOne(ctx context.Context, a agent.Action) error {
@@ -116,8 +127,6 @@ func (k *Kernel) applyOne(ctx context.Context, a agent.Action) error {
 			return k.loadModule(ctx)
 		}
 		return err
-	case agent.SetSysctl:
-		return k.settings.write(a.Key, a.Value)
 	case agent.Persist:
 		return k.replay.write(a)
 	case agent.Unpersist:

@@ -71,11 +71,13 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 func (k *Kernel) onGround(got *agent.Observed) bool {
 	for _, key := range k.ground.suspects() {
 		v, err := k.settings.once(key)
-		if err != nil {
+		switch {
+		case err == nil:
+			k.ground.set(key, v)
+		case k.ground.knows(key): // its device is gone
 			k.ground.drop()
 			return false
 		}
-		k.ground.set(key, v)
 	}
 	return k.ground.take(got, time.Now())
 }

@@ -107,10 +107,11 @@ func (k *Kernel) toldConf(m *syscall.NetlinkMessage) agent.Hint {
 		if value, said := attribute(m.Data[header:], kind); said && len(value) >= 4 {
 			key := sysctl.Key{Scope: scope, Name: name}
 			now := int(int32(nl.NativeEndian().Uint32(value)))
-			if k.ground.knows(key, now) { // as a rule it was us
+			ours := k.ground.wrote(key, now)
+			k.ground.set(key, now)
+			if ours {
 				continue
 			}
-			k.ground.set(key, now)
 			hint.Keys = append(hint.Keys, key)
 		}
 	}

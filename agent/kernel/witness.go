@@ -70,6 +70,7 @@ func (k *Kernel) witnessed(h agent.Hint, box *agent.Mailbox) {
 	key := h.Keys[0]
 	if isAnnounced(key) {
 		if len(h.Traces) > 0 {
+			k.ground.suspect(key) // a value that was there already is not announced
 			box.Post(h)
 		}
 		return

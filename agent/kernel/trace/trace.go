@@ -1,6 +1,7 @@
 // Package trace tells at once when somebody writes one of the sysctls that
 // decide the fate of tunnelled packets, and who it was. The kernel announces
-// none of that over netlink, except for rp_filter.
+// none of that over netlink, except for rp_filter, of which it says all but who
+// it was: see Patient in [Options].
 //
 // There are two ways to know, and [Open] takes the best that is permitted:
 //
