@@ -145,8 +145,9 @@ func (d *daemon) report(r agent.Report, err error) {
 		d.probing.soon()
 	}
 	d.teller.report(d.prev, r)
-	d.prev = r
 	d.notify.pass(r, err)
+	d.prev = r
+	d.prev.Before, d.prev.After = nil, agent.Drift(r.After) // nobody asks for more, with each event
 	if err == nil {
 		d.failed = ""
 		return
