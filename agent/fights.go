@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -46,8 +47,14 @@ type fight struct {
 
 // fights knows what was repaired lately, by action. The zero value is ready.
 type fights struct {
-	byFix map[Action]*fight
+	byFix    map[Action]*fight
+	repeated map[Action]*fight // those of more than one repair: the few that may be fights
+	swept    time.Time         // when byFix was last looked through
 }
+
+// sweep is how often all that was repaired is looked through: there may be ten
+// thousand of it.
+const sweep = time.Second
 
 // note takes the outcome of a pass. It returns what has become contended.
 func (f *fights) note(r Report, now time.Time) (started []Contention) {
@@ -72,7 +79,7 @@ func (f *fights) note(r Report, now time.Time) (started []Contention) {
 
 // name keeps who was last seen to make the difference that a fight is about.
 func (f *fights) name(r Report) {
-	if len(f.byFix) == 0 || len(r.Traces) == 0 {
+	if len(f.repeated) == 0 || len(r.Traces) == 0 {
 		return
 	}
 	got := map[string]string{}
@@ -81,7 +88,7 @@ func (f *fights) name(r Report) {
 			got[d.ID] = d.Got
 		}
 	}
-	for _, g := range f.byFix {
+	for _, g := range f.repeated {
 		for _, t := range r.Traces {
 			if t.ID == g.ID && t.By.Known() && (t.New == "" || t.New == got[g.ID]) {
 				g.By = t.By
@@ -93,12 +100,15 @@ func (f *fights) name(r Report) {
 // repaired counts a repair and reports whether a fight has begun with it.
 func (f *fights) repaired(fix Action, id string, now time.Time) bool {
 	if f.byFix == nil {
-		f.byFix = map[Action]*fight{}
+		f.byFix, f.repeated = map[Action]*fight{}, map[Action]*fight{}
 	}
 	g := f.byFix[fix]
 	if g == nil || g.over(now) {
 		g = &fight{Contention: Contention{ID: id, Fix: fix, Since: now, Until: now}}
 		f.byFix[fix] = g
+		delete(f.repeated, fix)
+	} else {
+		f.repeated[fix] = g
 	}
 	switch late := now.Sub(g.Until); {
 	case late <= atOnce:
@@ -137,27 +147,31 @@ func (g *fight) over(now time.Time) bool {
 	return now.Sub(g.Until) > max(contendedQuiet, 3*span/(contendedTimes-1))
 }
 
-// forget drops what is over. It reports whether a contention was among it.
-func (f *fights) forget(now time.Time) (ended bool) {
-	for fix, g := range f.byFix {
+// forget drops what is over.
+func (f *fights) forget(now time.Time) {
+	over := func(_ Action, g *fight) bool { return g.over(now) }
+	for fix, g := range f.repeated {
 		if g.over(now) {
-			ended = ended || g.contended
 			delete(f.byFix, fix)
 		}
 	}
-	return ended
+	maps.DeleteFunc(f.repeated, over)
+	if now.Sub(f.swept) >= sweep {
+		f.swept = now
+		maps.DeleteFunc(f.byFix, over)
+	}
 }
 
 // held reports whether fix has to rest now.
 func (f *fights) held(fix Action, now time.Time) bool {
-	g := f.byFix[fix]
+	g := f.repeated[fix]
 	return g != nil && now.Before(g.Until)
 }
 
 // hold leaves out of a plan what has to rest. What another action of the plan
 // is unsafe without is not left out: one fight must not delay another repair.
 func (f *fights) hold(plan []Action, now time.Time) []Action {
-	if len(f.byFix) == 0 {
+	if len(f.repeated) == 0 {
 		return plan
 	}
 	out := slices.DeleteFunc(slices.Clone(plan), func(a Action) bool { return f.held(a, now) })
@@ -175,11 +189,11 @@ func (f *fights) hold(plan []Action, now time.Time) []Action {
 // next returns when the first thing that rests has rested, and which findings
 // rest now.
 func (f *fights) next(now time.Time) (at time.Time, resting map[string]bool) {
-	if len(f.byFix) == 0 {
+	if len(f.repeated) == 0 {
 		return at, nil
 	}
 	resting = map[string]bool{}
-	for _, g := range f.byFix {
+	for _, g := range f.repeated {
 		if !now.Before(g.Until) {
 			continue
 		}
@@ -194,7 +208,7 @@ func (f *fights) next(now time.Time) (at time.Time, resting map[string]bool) {
 // contentions returns the fights that are going on, in order of their IDs.
 func (f *fights) contentions() []Contention {
 	var out []Contention
-	for _, g := range f.byFix {
+	for _, g := range f.repeated {
 		if g.contended {
 			out = append(out, g.Contention)
 		}
