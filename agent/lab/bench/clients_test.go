@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	clientLives   = 4
+	clientLives   = 12
 	clientSamples = 5
 )
 
