@@ -40,12 +40,26 @@ func (s *settings) with(key sysctl.Key, f func(*sysctl.Handle) error) error {
 		_ = h.Close()
 		return err
 	}
+	s.keep(key, h)
+	return nil
+}
+
+// keep leaves a key open, and of devices those of one: names come and go.
+func (s *settings) keep(key sysctl.Key, h *sysctl.Handle) {
 	if s.open == nil {
 		s.open = map[sysctl.Key]*sysctl.Handle{}
 	}
+	for old, h := range s.open {
+		if !shared(key) && !shared(old) && old.Scope != key.Scope {
+			_ = h.Close()
+			delete(s.open, old)
+		}
+	}
 	s.open[key] = h
-	return nil
 }
+
+// shared reports whether a key is of no device.
+func shared(key sysctl.Key) bool { return key.Scope == sysctl.All || key.Scope == sysctl.Default }
 
 // once reads a key that need not stay open.
 func (s *settings) once(key sysctl.Key) (int, error) {
