@@ -70,7 +70,7 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 // is. Settings that may have been written since are read.
 func (k *Kernel) onGround(got *agent.Observed) bool {
 	for _, key := range k.ground.suspects() {
-		v, err := k.settings.once(key)
+		v, err := k.settings.read(key)
 		switch {
 		case err == nil:
 			k.ground.set(key, v)

@@ -4,9 +4,9 @@ import (
 	"rsagent/sysctl"
 )
 
-// settings reads and writes keys. Those that are looked at again and again, of
-// all, default and the tunnel, stay open: a look-up of their names would be
-// most of the time that it takes to repair one.
+// settings reads and writes keys. Those of all and default stay open: they are
+// looked at with every pass, and a look-up of their names would be most of the
+// time that it takes to repair one. Devices come and go.
 type settings struct {
 	open map[sysctl.Key]*sysctl.Handle
 }
@@ -23,7 +23,7 @@ func (s *settings) write(key sysctl.Key, value int) error {
 }
 
 // with calls f with the key open. One that stayed open is opened anew if it
-// fails: the device may have been made anew.
+// fails.
 func (s *settings) with(key sysctl.Key, f func(*sysctl.Handle) error) error {
 	if h, kept := s.open[key]; kept {
 		if f(h) == nil {
@@ -36,38 +36,19 @@ func (s *settings) with(key sysctl.Key, f func(*sysctl.Handle) error) error {
 	if err != nil {
 		return err
 	}
-	if err := f(h); err != nil {
+	if err := f(h); err != nil || !shared(key) {
 		_ = h.Close()
 		return err
 	}
-	s.keep(key, h)
-	return nil
-}
-
-// keep leaves a key open, and of devices those of one: names come and go.
-func (s *settings) keep(key sysctl.Key, h *sysctl.Handle) {
 	if s.open == nil {
 		s.open = map[sysctl.Key]*sysctl.Handle{}
 	}
-	for old, h := range s.open {
-		if !shared(key) && !shared(old) && old.Scope != key.Scope {
-			_ = h.Close()
-			delete(s.open, old)
-		}
-	}
 	s.open[key] = h
+	return nil
 }
 
 // shared reports whether a key is of no device.
 func shared(key sysctl.Key) bool { return key.Scope == sysctl.All || key.Scope == sysctl.Default }
-
-// once reads a key that need not stay open.
-func (s *settings) once(key sysctl.Key) (int, error) {
-	if _, kept := s.open[key]; kept || key.Scope == sysctl.All {
-		return s.read(key)
-	}
-	return sysctl.Tree{}.Read(key)
-}
 
 func (s *settings) close() {
 	for key, h := range s.open {
