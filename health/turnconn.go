@@ -74,19 +74,17 @@ func (c *turnConn) Read(p []byte) (int, error) {
 	if c.busy.Load() {
 		return c.TCPConn.Read(p)
 	}
-	again := c.mine.Load() // since the last request
-	for {
+	for again := c.mine.Load(); ; again = false {
 		c.begin()
 		n, waited := c.try(p)
-		again = again && !waited
-		if again && n > 0 { // who asks without a pause goes behind the others
+		switch {
+		case n > 0 && again: // who asks without a pause goes behind the others
 			c.end()
 			c.begin()
-		}
-		if n > 0 {
 			return n, nil
-		}
-		if !waited {
+		case n > 0:
+			return n, nil
+		case !waited:
 			c.end()
 			return c.TCPConn.Read(p) // which says what it is
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,12 +21,22 @@ import (
 // open, since to look their names up would take most of the time.
 type CachedStore struct {
 	store FileStore
-	path  string
 	base  agent.Baseline
-	file  *os.File // of base; nil if base is not known to be what is there
+	file  kept // of base
 	stamp stamp
-	lock  *os.File
+	lock  kept
 }
+
+// A kept is a file that stays open.
+type kept struct {
+	*os.File // nil if none is
+	name     string
+	looked   time.Time // when the name last led to it
+}
+
+// lookUp is how often the name of an open file is looked up. One that is
+// replaced or removed is known at once; its directory may have been moved.
+const lookUp = time.Second
 
 // A stamp changes with the file.
 type stamp struct {
@@ -36,43 +47,57 @@ type stamp struct {
 var _ agent.Store = (*CachedStore)(nil)
 
 // Cached returns a CachedStore for the network namespace of the calling thread.
-func (s FileStore) Cached() *CachedStore { return &CachedStore{store: s, path: s.path()} }
+func (s FileStore) Cached() *CachedStore {
+	return &CachedStore{store: s, file: kept{name: s.path()}, lock: kept{name: filepath.Join(s.Dir, passLock)}}
+}
 
 // Load returns what FileStore.Load would.
 func (c *CachedStore) Load() (agent.Baseline, error) {
-	if now, there := stampOf(c.file); there && now == c.stamp {
+	if now, there := c.file.stamp(); there && now == c.stamp {
 		return c.base, nil
 	}
 	c.forget()
-	f, err := os.Open(c.path)
+	f, err := os.Open(c.file.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return agent.Baseline{}, nil
 	}
-	stamp, there := stampOf(f)
+	c.file.File = f
+	stamp, there := c.file.stamp()
 	base, loadErr := c.store.Load()
 	if !there || loadErr != nil || base.Lost {
-		_ = f.Close()
+		c.forget()
 		return base, loadErr
 	}
-	c.base, c.file, c.stamp = base, f, stamp // written meanwhile, it has another stamp
+	c.base, c.stamp = base, stamp // written meanwhile, it has another stamp
 	return base, nil
 }
 
-// stampOf reports false for what is not open, or is no longer the file of its
-// name: it is always replaced as a whole, see Save.
-func stampOf(f *os.File) (stamp, bool) {
-	var st unix.Stat_t
-	if f == nil || unix.Fstat(int(f.Fd()), &st) != nil || st.Nlink == 0 {
-		return stamp{}, false
-	}
-	return stamp{st.Size, st.Ctim}, true
+func (c *CachedStore) forget() {
+	c.file.close()
+	c.base = agent.Baseline{}
 }
 
-func (c *CachedStore) forget() {
-	if c.file != nil {
-		_ = c.file.Close()
+// stamp reports false for what is not open, or is no longer the file of its
+// name.
+func (k *kept) stamp() (stamp, bool) {
+	var open, named unix.Stat_t
+	if k.File == nil || unix.Fstat(int(k.Fd()), &open) != nil || open.Nlink == 0 {
+		return stamp{}, false
 	}
-	c.file, c.base = nil, agent.Baseline{}
+	if now := time.Now(); now.Sub(k.looked) >= lookUp {
+		if unix.Stat(k.name, &named) != nil || named.Ino != open.Ino || named.Dev != open.Dev {
+			return stamp{}, false
+		}
+		k.looked = now
+	}
+	return stamp{open.Size, open.Ctim}, true
+}
+
+func (k *kept) close() {
+	if k.File != nil {
+		_ = k.Close()
+	}
+	k.File, k.looked = nil, time.Time{}
 }
 
 // Save replaces the record.
@@ -112,7 +137,7 @@ func (c *CachedStore) tryHold() error {
 
 // openLock makes sure that the lock is on the file that others find.
 func (c *CachedStore) openLock() error {
-	if _, there := stampOf(c.lock); there {
+	if _, there := c.lock.stamp(); there {
 		return nil
 	}
 	if err := statedir.Make(c.store.Dir); err != nil {
@@ -122,9 +147,7 @@ func (c *CachedStore) openLock() error {
 	if err != nil {
 		return err
 	}
-	if c.lock != nil {
-		_ = c.lock.Close()
-	}
-	c.lock = f
+	c.lock.close()
+	c.lock.File = f
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rsagent/agent"
 )
 
 // Whatever happens to the record, a cached store loads what an uncached one does.
@@ -31,6 +33,8 @@ func TestCachedStoreLoadsTheSame(t *testing.T) {
 		{"cured", func() error { return cached.Save(other) }},
 		{"its directory gone", func() error { return os.RemoveAll(s.Dir) }},
 		{"its directory back", func() error { return s.Save(found()) }},
+		{"its directory moved away", func() error { defer time.Sleep(lookUp); return os.Rename(s.Dir, s.Dir+".old") }},
+		{"another directory", func() error { return s.Save(other) }},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
@@ -49,27 +53,31 @@ func TestCachedStoreLoadsTheSame(t *testing.T) {
 func TestCachedStoreHoldsWhatOthersFind(t *testing.T) {
 	s := FileStore{Dir: filepath.Join(t.TempDir(), "state")}
 	cached := s.Cached()
-	busy, cancel := context.WithCancel(t.Context())
+	for _, gone := range []func() error{
+		func() error { return os.Remove(filepath.Join(s.Dir, passLock)) },
+		func() error { return os.RemoveAll(s.Dir) },
+		func() error { defer time.Sleep(lookUp); return os.Rename(s.Dir, s.Dir+".old") },
+		func() error { return nil },
+	} {
+		excludes(t, cached, s)
+		excludes(t, s, cached)
+		if err := gone(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// excludes holds the directory by one, which the other then cannot.
+func excludes(t *testing.T, one, other agent.Store) {
+	t.Helper()
+	release, err := one.Hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	hasty, cancel := context.WithCancel(t.Context())
 	cancel() // who cannot have it at once gives up
-	for range 3 {
-		release, err := cached.Hold(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Hold(busy); err == nil {
-			t.Error("held twice")
-		}
-		release()
-		taken, err := s.Hold(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := cached.Hold(busy); err == nil {
-			t.Error("held twice")
-		}
-		taken()
-		if err := os.Remove(filepath.Join(s.Dir, passLock)); err != nil {
-			t.Fatal(err)
-		}
+	if _, err := other.Hold(hasty); err == nil {
+		t.Error("held twice")
 	}
 }

@@ -233,8 +233,7 @@ func (v *vandal) flat(early, late load) {
 	if late.goroutines > early.goroutines+5 {
 		v.Errorf("goroutines: %d, then %d", early.goroutines, late.goroutines)
 	}
-	// A process that has just begun still grows into its work.
-	if *tamperSteps >= 400 && late.rss > early.rss+early.rss/4 {
+	if late.rss > early.rss+early.rss/4 {
 		v.Errorf("resident: %d kB, then %d kB", early.rss, late.rss)
 	}
 }

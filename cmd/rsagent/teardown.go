@@ -17,8 +17,8 @@ func (a *app) teardownCommand() *cobra.Command {
 		Long: `Undo what rsagent did, in the safe order: the addresses that carry its label go
 first, then each setting gets the value it had before the first change, and last
 the tunnel goes down and the module out, if they were so before and nobody else
-needs them. It needs no config. It may be repeated and interrupted at any time. Stop
-the daemon first, or it puts everything back.`,
+needs them. It needs no config. It may be repeated and interrupted at any time.
+Stop the daemon first, or it puts everything back.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.teardown(c) },
 	}
