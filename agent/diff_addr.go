@@ -26,7 +26,7 @@ func (d *differ) addressFindings() {
 func (d *differ) vip(vip netip.Addr) {
 	prefix := netip.PrefixFrom(vip, 32)
 	f := Finding{
-		ID: d.addrID(d.device, netip.PrefixFrom(vip, 32)), Want: "present", Got: "present",
+		ID: d.addrID(d.device, prefix), Want: "present", Got: "present",
 		Row: &Row{"address", vip.String(), "on " + d.device, "present"},
 	}
 	i := slices.IndexFunc(d.byAddr[vip], func(a Addr) bool { return d.inPlace(a) && a.Label == Label(d.device) })
@@ -37,7 +37,7 @@ func (d *differ) vip(vip netip.Addr) {
 	case i < 0:
 		f.Severity, f.Got, f.Row.Got = Critical, "absent", "absent"
 		f.Why = d.absence()
-		f.Fix = AddAddr{Device: d.device, Prefix: prefix, Label: Label(d.device)}
+		f.Fix = d.addition(vip)
 		if why := d.blocked[vip]; why != "" {
 			f.Fix, f.Why = nil, f.Why+" It is not added, because "+why+"."
 		} else if d.arpBlind {
@@ -56,6 +56,11 @@ func (d *differ) vip(vip netip.Addr) {
 		}
 	}
 	d.add(f)
+}
+
+// addition puts a VIP in its place.
+func (d *differ) addition(vip netip.Addr) AddAddr {
+	return AddAddr{Device: d.device, Prefix: netip.PrefixFrom(vip, 32), Label: Label(d.device)}
 }
 
 // absence says what the kernel does with a VIP's packets while it is missing.

@@ -23,10 +23,13 @@ func (d Desired) Focus(vips []netip.Addr) Desired {
 // for the source.
 func (o Observed) Focus(want Desired) Observed {
 	tunnel, found := o.Tunnel()
-	o.Addrs = slices.DeleteFunc(slices.Clone(o.Addrs), func(a Addr) bool {
-		return found && a.Index == tunnel.Index && !slices.Contains(want.VIPs, a.Prefix.Addr())
-	})
-	o.Gateways = nil
+	var addrs []Addr
+	for _, a := range o.Addrs {
+		if !found || a.Index != tunnel.Index || slices.Contains(want.VIPs, a.Prefix.Addr()) {
+			addrs = append(addrs, a)
+		}
+	}
+	o.Addrs, o.Gateways = addrs, nil
 	return o
 }
 

@@ -18,6 +18,7 @@ type Hint struct {
 	Links  []string     // devices that came, went or changed
 	Keys   []sysctl.Key // settings that were written
 	Traces []Trace      // who did it, as far as that was seen
+	Mended []Reflex     // what was repaired at once
 }
 
 // A Trace is the record of one change by somebody else.
@@ -88,6 +89,8 @@ func (h Hint) Merge(later Hint) Hint {
 	if len(h.Addrs) > hintSize || len(h.Links) > hintSize || len(h.Keys) > hintSize {
 		h.All, h.Addrs, h.Links, h.Keys = true, nil, nil, nil
 	}
+	h.Mended = append(h.Mended[:len(h.Mended):len(h.Mended)], later.Mended...)
+	h.Mended = h.Mended[max(0, len(h.Mended)-hintSize):]
 	h.Traces = append(h.Traces[:len(h.Traces):len(h.Traces)], later.Traces...)
 	h.Traces = h.Traces[max(0, len(h.Traces)-hintSize):]
 	return h

@@ -34,6 +34,7 @@ func (l Loop) Run(ctx context.Context, order Order, reload <-chan Order) {
 	t := &turn{Loop: l, agenda: agenda{budget: newBudget(time.Now())}}
 	t.take(order)
 	hints := l.Kernel.Watch(ctx)
+	defer l.Kernel.Stand(nil, 0)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -42,6 +43,7 @@ func (l Loop) Run(ctx context.Context, order Order, reload <-chan Order) {
 			return
 		case o := <-reload:
 			t.take(o)
+			t.stand = nil
 		case h, open := <-hints:
 			if !open {
 				hints = nil // ctx is ending
@@ -61,10 +63,12 @@ func (l Loop) Run(ctx context.Context, order Order, reload <-chan Order) {
 type turn struct {
 	Loop
 	agenda
-	fights fights
-	whole  bool     // only a whole pass will do
-	base   Baseline // of the last pass
-	based  bool     // it is known
+	fights  fights
+	whole   bool      // only a whole pass will do
+	base    Baseline  // of the last pass
+	based   bool      // it is known
+	stand   *Standing // of the last whole pass
+	edition int       // of the last reading
 }
 
 // drain takes the hint that is waiting, if one is.
@@ -94,17 +98,18 @@ func (t *turn) do(ctx context.Context) bool {
 	if !due {
 		return false
 	}
+	t.Kernel.Stand(nil, 0)
 	hint := t.begin(now)
 	if len(hint.Traces) > patientTraces { // who asked is remembered for so long only
 		hint.Traces = hint.Signed()
 	}
-	if !s.whole && !t.whole && t.focused(ctx, s.vips, &hint) {
-		return true
+	if s.whole || t.whole || !t.focused(ctx, s.vips, &hint) {
+		r, err := t.pass(ctx, t.Want, hint)
+		t.know(r)
+		t.ended(r, err != nil, time.Now())
+		t.Report(r, err)
 	}
-	r, err := t.pass(ctx, t.Want, hint)
-	t.know(r)
-	t.ended(r, err != nil, time.Now())
-	t.Report(r, err)
+	t.permit()
 	return true
 }
 
@@ -127,7 +132,7 @@ func (t *turn) focused(ctx context.Context, vips []netip.Addr, hint *Hint) bool 
 	if enough || err == nil && len(r.Done) > 0 {
 		t.ended(r, false, time.Now())
 		t.Report(r, nil)
-		hint.Traces = nil // told
+		hint.Traces, hint.Mended = nil, nil // told
 	}
 	return enough
 }
@@ -137,7 +142,8 @@ func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error
 	start := time.Now()
 	p := &pass{
 		kernel: t.Kernel, store: t.Store, want: want, base: t.base, based: t.based && want.Focused,
-		hold: func(plan []Action) []Action { return t.fights.hold(plan, start) },
+		hold:   func(plan []Action) []Action { return t.fights.hold(plan, start) },
+		mended: hint.Mended,
 	}
 	r, err := p.run(ctx)
 	t.base, t.based = p.base, err == nil
@@ -155,7 +161,21 @@ func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error
 			r.After = append(r.After, c.finding(now))
 		}
 	}
+	t.edition = p.got.Edition
+	if err != nil {
+		t.stand = nil
+	} else if !want.Focused {
+		t.stand = t.stand.renew(p, r, t.vips)
+	}
 	return r, err
+}
+
+// permit has the kernel repair at once what is in order, unless something has
+// to rest.
+func (t *turn) permit() {
+	if _, resting := t.fights.next(time.Now()); t.stand != nil && len(resting) == 0 {
+		t.Kernel.Stand(t.stand, t.edition)
+	}
 }
 
 // unchanged reports whether a focused pass left things as the last whole one:

@@ -25,6 +25,8 @@ type Observed struct {
 	// file of ours among what it reads.
 	Replays   []Replay
 	Persisted Persisted
+	// Edition counts what was announced before the reading, see Kernel.Stand.
+	Edition int
 	// Adopted holds the keys that are known to have been written on their
 	// present device. It is filled from the [Baseline], not by the kernel.
 	Adopted map[sysctl.Key]bool

@@ -25,6 +25,11 @@ type Kernel interface {
 	// after a hint was received covers what the hint is about. The channel is
 	// closed when ctx ends.
 	Watch(ctx context.Context) <-chan Hint
+	// Stand permits one repair out of s at once, when what calls for it is
+	// announced and nothing else was since the reading of that edition; a hint
+	// tells of it. nil permits none. A repair that was permitted before is over
+	// when Stand returns.
+	Stand(s *Standing, edition int)
 }
 
 // Store keeps the Baseline across runs.
@@ -37,6 +42,10 @@ type Store interface {
 	// Hold waits until no other process is changing the host with this store,
 	// and keeps others from it until release is called.
 	Hold(ctx context.Context) (release func(), err error)
+	// Try is Hold without waiting. It also reports false where the baseline is
+	// not what Load or Save had last. Unlike the others it may be called at any
+	// time.
+	Try() (release func(), free bool)
 }
 
 // rounds bounds a pass: one to make the tunnel, one for the rest, and two for
@@ -110,7 +119,7 @@ func (p *pass) run(ctx context.Context) (Report, error) {
 	if len(plan) > 0 {
 		release, err := p.store.Hold(ctx)
 		if err != nil {
-			r.Before = findings
+			p.found(&r, got, findings)
 			r.leave(p.want, got, findings)
 			return r, fmt.Errorf("nothing was changed: %w", err)
 		}
@@ -124,9 +133,9 @@ func (p *pass) run(ctx context.Context) (Report, error) {
 			plan = p.plan(findings)
 		}
 	}
-	r.Before = findings
-	got, findings, err = p.rounds(ctx, &r, got, findings, plan)
-	r.leave(p.want, got, findings)
+	p.found(&r, got, findings)
+	p.got, findings, err = p.rounds(ctx, &r, got, findings, plan)
+	r.leave(p.want, p.got, findings)
 	return r, err
 }
 
@@ -170,6 +179,8 @@ type pass struct {
 	base   Baseline
 	based  bool                    // base is what it was a moment ago; loaded anew before anything is changed
 	hold   func([]Action) []Action // nil: everything at once
+	mended []Reflex
+	got    Observed // as left
 }
 
 // round carries out a plan, or, if it makes the tunnel, that part alone: what

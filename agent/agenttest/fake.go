@@ -27,6 +27,9 @@ type Fake struct {
 	before   func(agent.Action)
 	after    func(agent.Action, error)
 	watchers map[*agent.Mailbox]bool
+	quick    bool
+	edition  int             // of the next reading
+	standing *agent.Standing // nil: nothing may be repaired at once
 }
 
 var (
@@ -87,6 +90,7 @@ func (f *Fake) Observe(ctx context.Context, want agent.Desired) (agent.Observed,
 		return agent.Observed{}, err
 	}
 	got := f.host.observe(want, f.hidden)
+	got.Edition = f.edition
 	if want.Focused {
 		got = got.Focus(want)
 	}
@@ -205,6 +209,7 @@ func (f *Fake) Watch(ctx context.Context) <-chan agent.Hint {
 
 // hint is called by the model with the lock held.
 func (f *Fake) hint(h agent.Hint) {
+	f.reflex(&h)
 	for hints := range f.watchers {
 		hints.Post(h)
 	}

@@ -25,6 +25,9 @@ var _ agent.Store = (*MemStore)(nil)
 // Hold does nothing: the store is not shared.
 func (s *MemStore) Hold(context.Context) (release func(), err error) { return func() {}, nil }
 
+// Try does what Hold does.
+func (s *MemStore) Try() (release func(), free bool) { return func() {}, true }
+
 // Load returns what was saved last, or the error of FailLoad.
 func (s *MemStore) Load() (agent.Baseline, error) {
 	s.mu.Lock()

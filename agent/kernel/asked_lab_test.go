@@ -100,13 +100,14 @@ func BenchmarkToldAddr(b *testing.B) {
 	const count = 1000
 	k, _ := served(b, count)
 	var all []syscall.NetlinkMessage
-	n, err := subscribe(func(messages []syscall.NetlinkMessage, _ bool) {
+	n, err := subscribe(func(messages []syscall.NetlinkMessage, _ bool) bool {
 		for _, m := range messages {
 			if m.Header.Type == unix.RTM_DELADDR {
 				m.Data = slices.Clone(m.Data)
 				all = append(all, m)
 			}
 		}
+		return false
 	})
 	if err != nil {
 		b.Fatal(err)

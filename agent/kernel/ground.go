@@ -60,6 +60,14 @@ func (g *ground) take(got *agent.Observed, now time.Time) bool {
 	return true
 }
 
+// fresh reports whether what is remembered is all that counts: nothing may have
+// been written since.
+func (g *ground) fresh(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.valid && now.Sub(g.read) <= groundAge && len(g.dubious) == 0
+}
+
 // index returns the index of a remembered device.
 func (g *ground) index(name string) (int, bool) {
 	g.mu.Lock()

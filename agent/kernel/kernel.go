@@ -39,6 +39,7 @@ type Kernel struct {
 	news     *news          // nil while nothing is heard
 	mirror   mirror
 	ground   ground
+	reflexes reflexes
 	said     func(Witnessing)               // nil: writes are not watched
 	requests atomic.Pointer[trace.Requests] // nil: it is not known who changes addresses
 	authors  paced                          // fetches who wrote what was announced
@@ -82,6 +83,7 @@ func (k *Kernel) Close() {
 	k.handle.Close()
 	k.conn.close()
 	k.settings.close()
+	k.reflexes.close()
 }
 
 var _ agent.Kernel = (*Kernel)(nil)

@@ -36,16 +36,18 @@ const newsAtOnce = 1 << 14
 type news struct {
 	mu     sync.Mutex // held while messages are received and told
 	file   *os.File
-	conn   syscall.RawConn
+	conn   syscall.RawConn // of file
+	ended  syscall.RawConn // readable when nobody shall wait any longer
+	end    func()
 	buffer []byte
 	most   int // messages to read at once, see receive
-	tell   func(messages []syscall.NetlinkMessage, lost bool)
+	tell   func(messages []syscall.NetlinkMessage, lost bool) (repaired bool)
 }
 
 // subscribe opens the network namespace of the calling thread. The library's
 // socket cannot be read by two in one order.
-func subscribe(tell func([]syscall.NetlinkMessage, bool)) (*news, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+func subscribe(tell func([]syscall.NetlinkMessage, bool) bool) (*news, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
@@ -58,13 +60,26 @@ func subscribe(tell func([]syscall.NetlinkMessage, bool)) (*news, error) {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, newsBuffer) // as large as allowed
 	}
 	if err == nil {
-		n.conn, err = n.file.SyscallConn()
+		err = n.closeable()
 	}
 	if err != nil {
 		_ = n.file.Close()
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
 	return n, nil
+}
+
+// closeable prepares what wait and close need.
+func (n *news) closeable() error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	n.end = func() { _, _ = w.Close(), r.Close() }
+	conn, err := n.file.SyscallConn()
+	ended, err2 := r.SyscallConn()
+	n.conn, n.ended = conn, ended
+	return errors.Join(err, err2)
 }
 
 // attachFilter keeps routes off the socket that are none of our business: a
@@ -94,37 +109,55 @@ func swapped(v uint16) uint32 {
 	return uint32(b[0])<<8 | uint32(b[1])
 }
 
-// wait blocks until something was announced and told, and returns how much. An
-// error means that the socket is no more.
-func (n *news) wait() (heard int, err error) {
-	if ended := n.conn.Read(func(fd uintptr) bool {
-		heard, err = n.receive(int(fd))
-		return heard > 0 || err != nil
-	}); ended != nil {
-		return heard, ended
+// wait blocks until something was announced and told, and returns how much, and
+// whether something was repaired, after which more may be waiting. An error
+// means that the socket is no more. It blocks the thread: the runtime's poller
+// would wake another one first, and hand over to this.
+func (n *news) wait() (heard int, repaired bool, err error) {
+	closed := n.conn.Control(func(fd uintptr) {
+		closed := n.ended.Control(func(end uintptr) {
+			for heard == 0 && err == nil {
+				heard, repaired, err = n.poll(int(fd), int(end))
+			}
+		})
+		err = errors.Join(err, closed)
+	})
+	return heard, repaired, errors.Join(err, closed)
+}
+
+func (n *news) poll(fd, end int) (heard int, repaired bool, err error) {
+	files := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(end), Events: unix.POLLIN}}
+	switch _, err := unix.Poll(files, -1); {
+	case errors.Is(err, unix.EINTR):
+		return 0, false, nil
+	case err != nil:
+		return 0, false, err
+	case files[1].Revents != 0:
+		return 0, false, os.ErrClosed
 	}
-	return heard, err
+	return n.receive(fd)
 }
 
 // catchUp tells what was announced so far.
 func (n *news) catchUp() error {
 	var err error
-	if ended := n.conn.Control(func(fd uintptr) { _, err = n.receive(int(fd)) }); ended != nil {
+	if ended := n.conn.Control(func(fd uintptr) { _, _, err = n.receive(int(fd)) }); ended != nil {
 		return ended
 	}
 	return err
 }
 
-// receive reads until nothing is waiting. Where that does not end, the rest
-// counts as lost for now, so that nobody waits for the end of a storm.
-func (n *news) receive(fd int) (heard int, err error) {
+// receive reads until nothing is waiting, or something was repaired. Where that
+// does not end, the rest counts as lost for now, so that nobody waits for the
+// end of a storm.
+func (n *news) receive(fd int) (heard int, repaired bool, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for range n.most {
 		size, from, err := unix.Recvfrom(fd, n.buffer, unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
-			return heard, nil
+			return heard, false, nil
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.ENOBUFS): // something was said and missed
@@ -132,20 +165,25 @@ func (n *news) receive(fd int) (heard int, err error) {
 			heard++
 			continue
 		case err != nil:
-			return heard, err
+			return heard, false, err
 		}
 		if sender, ok := from.(*unix.SockaddrNetlink); !ok || sender.Pid != nl.PidKernel {
 			continue
 		}
 		messages, err := syscall.ParseNetlinkMessage(n.buffer[:size])
-		n.tell(messages, err != nil)
 		heard++
+		if n.tell(messages, err != nil) {
+			return heard, true, nil
+		}
 	}
 	n.tell(nil, true)
-	return heard, nil
+	return heard, false, nil
 }
 
-func (n *news) close() { _ = n.file.Close() }
+func (n *news) close() {
+	n.end()
+	_ = n.file.Close()
+}
 
 // A storm is more than stormNews announcements in a stormWindow. Hearing each
 // of them when it comes would cost more than making them, so there is a

@@ -128,6 +128,9 @@ func (s FileStore) Hold(ctx context.Context) (release func(), err error) {
 	}
 }
 
+// Try reports false: a FileStore does not know what it had last.
+func (s FileStore) Try() (release func(), free bool) { return nil, false }
+
 // ErrLocked is returned by Lock while another process holds the lock.
 var ErrLocked = errors.New("locked")
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,16 +16,18 @@ import (
 	"rsagent/agent/statedir"
 )
 
-// A CachedStore is a FileStore for one network namespace and one goroutine, to
-// which it costs a system call to find its record unchanged, and two to hold
+// A CachedStore is a FileStore for one network namespace and, but for Try, one
+// goroutine, to which it costs a system call to find its record unchanged, and two to hold
 // the directory: they lie between a tampering and its repair. Its files stay
 // open, since to look their names up would take most of the time.
 type CachedStore struct {
 	store FileStore
+	mu    sync.Mutex // of the record, for Try
 	base  agent.Baseline
 	file  kept // of base
 	stamp stamp
-	lock  kept
+	lock  kept // of Hold
+	try   kept // of Try, which is another user of the lock
 }
 
 // A kept is a file that stays open.
@@ -48,12 +51,18 @@ var _ agent.Store = (*CachedStore)(nil)
 
 // Cached returns a CachedStore for the network namespace of the calling thread.
 func (s FileStore) Cached() *CachedStore {
-	return &CachedStore{store: s, file: kept{name: s.path()}, lock: kept{name: filepath.Join(s.Dir, passLock)}}
+	lock := filepath.Join(s.Dir, passLock)
+	return &CachedStore{store: s, file: kept{name: s.path()}, lock: kept{name: lock}, try: kept{name: lock}}
 }
 
 // Load returns what FileStore.Load would.
 func (c *CachedStore) Load() (agent.Baseline, error) {
-	if now, there := c.file.stamp(); there && now == c.stamp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.try.stamp(lookUp); !there { // Try itself is in a hurry
+		c.try.close()
+	}
+	if now, there := c.file.stamp(lookUp); there && now == c.stamp {
 		return c.base, nil
 	}
 	c.forget()
@@ -62,7 +71,7 @@ func (c *CachedStore) Load() (agent.Baseline, error) {
 		return agent.Baseline{}, nil
 	}
 	c.file.File = f
-	stamp, there := c.file.stamp()
+	stamp, there := c.file.stamp(lookUp)
 	base, loadErr := c.store.Load()
 	if !there || loadErr != nil || base.Lost {
 		c.forget()
@@ -78,13 +87,13 @@ func (c *CachedStore) forget() {
 }
 
 // stamp reports false for what is not open, or is no longer the file of its
-// name.
-func (k *kept) stamp() (stamp, bool) {
+// name, which is looked up every so often.
+func (k *kept) stamp(every time.Duration) (stamp, bool) {
 	var open, named unix.Stat_t
 	if k.File == nil || unix.Fstat(int(k.Fd()), &open) != nil || open.Nlink == 0 {
 		return stamp{}, false
 	}
-	if now := time.Now(); now.Sub(k.looked) >= lookUp {
+	if now := time.Now(); now.Sub(k.looked) >= every {
 		if unix.Stat(k.name, &named) != nil || named.Ino != open.Ino || named.Dev != open.Dev {
 			return stamp{}, false
 		}
@@ -102,6 +111,8 @@ func (k *kept) close() {
 
 // Save replaces the record.
 func (c *CachedStore) Save(b agent.Baseline) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.forget()
 	return c.store.Save(b)
 }
@@ -110,44 +121,57 @@ func (c *CachedStore) Save(b agent.Baseline) error {
 func (c *CachedStore) Hold(ctx context.Context) (release func(), err error) {
 	deadline := time.Now().Add(holdLimit)
 	for {
-		err := c.tryHold()
-		if err == nil {
-			return func() { _ = unix.Flock(int(c.lock.Fd()), unix.LOCK_UN) }, nil
-		}
+		release, err := c.lock.flock(c.store.Dir, lookUp)
 		if !errors.Is(err, ErrLocked) || ctx.Err() != nil || time.Now().After(deadline) {
-			return nil, err
+			return release, err
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-func (c *CachedStore) tryHold() error {
-	if err := c.openLock(); err != nil {
-		return fmt.Errorf("state: %w", err)
-	}
-	err := unix.Flock(int(c.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%w by another process", ErrLocked)
-	}
+// Try takes the same lock, if it is free and the record is what it was. It may
+// be called from any goroutine.
+func (c *CachedStore) Try() (release func(), free bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	release, err := c.try.flock(c.store.Dir, 3*lookUp)
 	if err != nil {
-		return fmt.Errorf("state: lock: %w", err)
+		return nil, false
 	}
-	return nil
+	if now, there := c.file.stamp(3 * lookUp); !there || now != c.stamp {
+		release()
+		return nil, false
+	}
+	return release, true
 }
 
-// openLock makes sure that the lock is on the file that others find.
-func (c *CachedStore) openLock() error {
-	if _, there := c.lock.stamp(); there {
+// flock locks the file that others find under its name in dir.
+func (k *kept) flock(dir string, every time.Duration) (release func(), err error) {
+	if err := k.open(dir, every); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	err = unix.Flock(int(k.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%w by another process", ErrLocked)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state: lock: %w", err)
+	}
+	return func() { _ = unix.Flock(int(k.Fd()), unix.LOCK_UN) }, nil
+}
+
+func (k *kept) open(dir string, every time.Duration) error {
+	if _, there := k.stamp(every); there {
 		return nil
 	}
-	if err := statedir.Make(c.store.Dir); err != nil {
+	if err := statedir.Make(dir); err != nil {
 		return err
 	}
-	f, err := statedir.Open(c.store.Dir, passLock)
+	f, err := statedir.Open(dir, filepath.Base(k.name))
 	if err != nil {
 		return err
 	}
-	c.lock.close()
-	c.lock.File = f
+	k.close()
+	k.File = f
 	return nil
 }

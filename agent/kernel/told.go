@@ -14,8 +14,9 @@ import (
 )
 
 // told takes what was announced, in the kernel's order. It runs with the news
-// locked, and so one at a time; it must not take k.mu, see Observe.
-func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) {
+// locked, and so one at a time; it must not take k.mu, see Observe. It reports whether
+// something was repaired.
+func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) (repaired bool) {
 	hint := agent.Hint{All: lost}
 	if lost {
 		k.mirror.drop()
@@ -35,6 +36,9 @@ func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) {
 			said = k.toldConf(m)
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 			said = toldRoute(m)
+			if k.reflexes.covers(said) {
+				said = agent.Hint{}
+			}
 		default: // rules
 			said = everything
 		}
@@ -43,10 +47,18 @@ func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) {
 		}
 	}
 	if news {
-		k.box.Post(hint)
-		if len(hint.Keys) > 0 {
-			k.authors.soon()
+		k.reflexes.disturbed()
+		if !k.reflexes.keeps(hint) {
+			k.post(hint)
 		}
+	}
+	return len(hint.Mended) > 0
+}
+
+func (k *Kernel) post(h agent.Hint) {
+	k.box.Post(h)
+	if len(h.Keys) > 0 {
+		k.authors.soon()
 	}
 }
 
@@ -56,11 +68,17 @@ func (k *Kernel) toldAddr(m *syscall.NetlinkMessage) agent.Hint {
 	if !ok {
 		return agent.Hint{}
 	}
-	k.mirror.told(a, m.Header.Type == unix.RTM_NEWADDR)
-	if m.Header.Pid == k.conn.port() {
+	there := m.Header.Type == unix.RTM_NEWADDR
+	ours := m.Header.Pid == k.conn.port() || k.reflexes.isPort(m.Header.Pid)
+	var mended []agent.Reflex
+	if !there && !ours {
+		mended = k.gone(a)
+	}
+	k.mirror.told(a, there)
+	if ours {
 		return agent.Hint{}
 	}
-	return agent.Hint{Addrs: []netip.Addr{a.Prefix.Addr()}, Traces: k.addrTraces(m, a)}
+	return agent.Hint{Addrs: []netip.Addr{a.Prefix.Addr()}, Traces: k.addrTraces(m, a), Mended: mended}
 }
 
 // toldLink leaves out what bridges say about their ports.
@@ -92,30 +110,29 @@ func (k *Kernel) toldConf(m *syscall.NetlinkMessage) agent.Hint {
 	if len(m.Data) < header || m.Data[0] != unix.AF_INET {
 		return agent.Hint{}
 	}
-	index, ok := attribute(m.Data[header:], netconfIndex)
-	if !ok || len(index) < 4 {
-		k.ground.drop()
-		return everything
-	}
-	scope, known := k.scope(int(int32(nl.NativeEndian().Uint32(index))))
-	if !known {
+	said := numbers(m.Data[header:])
+	index, indexed := said[netconfIndex]
+	scope, known := k.scope(index)
+	if !indexed || !known {
 		k.ground.drop()
 		return everything
 	}
 	var hint agent.Hint
 	for kind, name := range map[uint16]string{netconfRPFilter: sysctl.RPFilter, netconfForwarding: forwarding} {
-		if value, said := attribute(m.Data[header:], kind); said && len(value) >= 4 {
-			key := sysctl.Key{Scope: scope, Name: name}
-			now := int(int32(nl.NativeEndian().Uint32(value)))
-			ours := k.ground.wrote(key, now)
-			k.ground.set(key, now)
-			if ours {
-				continue
-			}
-			hint.Keys = append(hint.Keys, key)
+		if value, is := said[kind]; is {
+			hint = hint.Merge(k.toldSetting(sysctl.Key{Scope: scope, Name: name}, value))
 		}
 	}
 	return hint
+}
+
+func (k *Kernel) toldSetting(key sysctl.Key, value int) agent.Hint {
+	ours := k.ground.wrote(key, value)
+	k.ground.set(key, value)
+	if ours {
+		return agent.Hint{}
+	}
+	return agent.Hint{Keys: []sysctl.Key{key}, Mended: k.written(key, value)}
 }
 
 // isAnnounced reports whether the kernel announces that a setting was written.
@@ -151,6 +168,21 @@ func toldRoute(m *syscall.NetlinkMessage) agent.Hint {
 		return agent.Hint{} // goes with an address, which is announced
 	}
 	return agent.Hint{Addrs: []netip.Addr{addr}}
+}
+
+// numbers returns the attributes that are numbers of 32 bits.
+func numbers(attrs []byte) map[uint16]int {
+	out := map[uint16]int{}
+	parsed, err := nl.ParseRouteAttr(attrs)
+	if err != nil {
+		return out
+	}
+	for _, a := range parsed {
+		if len(a.Value) >= 4 {
+			out[a.Attr.Type] = int(int32(nl.NativeEndian().Uint32(a.Value)))
+		}
+	}
+	return out
 }
 
 // attribute returns the value of the first attribute of a kind.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"rsagent/agent"
 )
 
@@ -19,6 +21,7 @@ func (k *Kernel) Watch(ctx context.Context) <-chan agent.Hint {
 	if k.said != nil {
 		k.witness(ctx, box)
 	}
+	k.reflexes.open()
 	n, err := subscribe(k.told)
 	go func() {
 		defer box.Close()
@@ -58,7 +61,10 @@ func (k *Kernel) follow(ctx context.Context, n *news) {
 	}()
 	var s storm
 	for {
-		heard, err := n.wait()
+		heard, repaired, err := n.wait()
+		if repaired {
+			k.account(n)
+		}
 		if err != nil {
 			return
 		}
@@ -68,6 +74,14 @@ func (k *Kernel) follow(ctx context.Context, n *news) {
 	}
 }
 
+// account tells of a repair, and of what came with it, after a breath.
+func (k *Kernel) account(n *news) {
+	wait := unix.NsecToTimespec(breath.Nanoseconds())
+	_ = unix.Nanosleep(&wait, nil) // the thread: to park a goroutine is work, and others wait for the processor
+	_ = n.catchUp()                // its reader will notice
+	k.post(k.reflexes.tell())
+}
+
 // subscribed makes n the source of the mirror, which holds nothing yet.
 func (k *Kernel) subscribed(n *news) {
 	k.mu.Lock()
@@ -75,4 +89,5 @@ func (k *Kernel) subscribed(n *news) {
 	k.news = n
 	k.mirror.drop()
 	k.ground.drop()
+	k.reflexes.disturbed()
 }

@@ -70,17 +70,22 @@ func (k *Kernel) witnessed(h agent.Hint, box *agent.Mailbox) {
 	key := h.Keys[0]
 	if isAnnounced(key) {
 		if len(h.Traces) > 0 {
-			k.ground.suspect(key) // a value that was there already is not announced
+			k.suspect(key) // a value that was there already is not announced
 			box.Post(h)
 		}
 		return
 	}
-	k.ground.suspect(key)
+	k.suspect(key)
 	box.Post(h)
 	time.AfterFunc(afterthought, func() {
-		k.ground.suspect(key)
+		k.suspect(key)
 		box.Post(agent.Hint{Keys: h.Keys})
 	})
+}
+
+func (k *Kernel) suspect(key sysctl.Key) {
+	k.ground.suspect(key)
+	k.reflexes.disturbed()
 }
 
 // listen remembers who changes addresses and devices, until ctx ends.

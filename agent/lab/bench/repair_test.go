@@ -17,7 +17,7 @@ import (
 const (
 	lives       = 6
 	vipsPerLife = 8
-	rpPerLife   = 3
+	rpPerLife   = 8
 	pace        = 100 * time.Millisecond
 )
 
