@@ -43,8 +43,7 @@ type Store interface {
 	// and keeps others from it until release is called.
 	Hold(ctx context.Context) (release func(), err error)
 	// Try is Hold without waiting. It also reports false where the baseline is
-	// not what Load or Save had last. Unlike the others it may be called at any
-	// time.
+	// not what Load had last. Unlike the others it may be called at any time.
 	Try() (release func(), free bool)
 }
 

@@ -75,9 +75,71 @@ func excludes(t *testing.T, one, other agent.Store) {
 		t.Fatal(err)
 	}
 	defer release()
+	refuses(t, other)
+}
+
+func refuses(t *testing.T, s agent.Store) {
+	t.Helper()
 	hasty, cancel := context.WithCancel(t.Context())
 	cancel() // who cannot have it at once gives up
-	if _, err := other.Hold(hasty); err == nil {
+	if _, err := s.Hold(hasty); err == nil {
 		t.Error("held twice")
 	}
+}
+
+// Try takes the lock that others take, only if it is free, and only on the
+// record that was had last.
+func TestCachedStoreTry(t *testing.T) {
+	s := FileStore{Dir: t.TempDir()}
+	cached := s.Cached()
+	try := func(when string, want bool) {
+		t.Helper()
+		release, free := cached.Try()
+		if free != want {
+			t.Errorf("%s: free %v, want %v", when, free, want)
+		}
+		if free {
+			defer release()
+			refuses(t, s)
+		}
+	}
+	load := func() {
+		t.Helper()
+		if _, err := cached.Load(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load()
+	try("without a record", false)
+	if err := cached.Save(found()); err != nil {
+		t.Fatal(err)
+	}
+	try("saved, and not loaded", false)
+	load()
+	try("loaded", true)
+	release, err := s.Hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	try("held by another", false)
+	release()
+	own, err := cached.Hold(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	try("held by ourselves", false)
+	own()
+	try("free again", true)
+	if err := s.Save(found()); err != nil {
+		t.Fatal(err)
+	}
+	try("saved by another", false)
+	load()
+	try("loaded again", true)
+	if err := os.Rename(s.Dir, s.Dir+".old"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(lookUp)
+	load()
+	try("its directory moved away", false)
 }

@@ -141,6 +141,9 @@ func (p *play) serve() error {
 			return err
 		}
 	}
+	if err := p.says(0, "writes to settings are"); err != nil { // so that it can say who it was
+		return err
+	}
 	p.print(p.said(0, 0))
 	return nil
 }
@@ -186,7 +189,7 @@ func (p *play) breakIt() error {
 		if _, err := rs1.Run(p.ctx, command[0], command[1:]...); err != nil {
 			return err
 		}
-		if err := p.inOrder(rs1); err != nil {
+		if err := errors.Join(p.inOrder(rs1), p.says(seen, "in order again")); err != nil {
 			return err
 		}
 		p.print(p.said(0, seen))
@@ -239,6 +242,16 @@ func (p *play) inOrder(rs *Host) error {
 			return fmt.Errorf("%s does not come into service: %w\n%s", rs.Name, err, out)
 		}
 	}
+}
+
+// says waits until rs1's agent has logged a text since.
+func (p *play) says(since int, text string) error {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(p.agents[0].Output()[since:], text); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("rs1 does not say %q:\n%s", text, p.said(0, since))
+		}
+	}
+	return nil
 }
 
 func (p *play) stateOf(rs *Host) string { return filepath.Join(p.state, rs.Name) }
