@@ -43,11 +43,7 @@ func (a *agenda) take(o Order) {
 }
 
 func (a *agenda) post(h Hint) {
-	if !a.pending {
-		a.hint, a.pending = h, true
-		return
-	}
-	a.hint = a.hint.Merge(h)
+	a.hint, a.pending = a.hint.Merge(h), true
 }
 
 // next returns what to look at now, if anything is due. The findings in
@@ -66,6 +62,9 @@ func (a *agenda) next(now time.Time, resting map[string]bool) (s scope, due bool
 
 // earliest returns when the pending hint may be looked at.
 func (a *agenda) earliest(now time.Time, resting map[string]bool) time.Time {
+	if len(a.hint.Mended) > 0 { // to be verified
+		return now
+	}
 	at := a.budget.at(now)
 	spacing, rests := a.rests(resting)
 	if look := a.looked.Add(spacing); rests && at.Before(look) {

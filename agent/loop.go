@@ -34,6 +34,7 @@ func (l Loop) Run(ctx context.Context, order Order, reload <-chan Order) {
 	t := &turn{Loop: l, agenda: agenda{budget: newBudget(time.Now())}}
 	t.take(order)
 	hints := l.Kernel.Watch(ctx)
+	t.hints = hints
 	defer l.Kernel.Stand(nil, 0)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -53,7 +54,7 @@ func (l Loop) Run(ctx context.Context, order Order, reload <-chan Order) {
 		case <-timer.C:
 		}
 		for ctx.Err() == nil && t.do(ctx) {
-			t.drain(hints)
+			t.drain()
 		}
 		timer.Reset(t.pause())
 	}
@@ -64,6 +65,7 @@ type turn struct {
 	Loop
 	agenda
 	fights  fights
+	hints   <-chan Hint
 	whole   bool      // only a whole pass will do
 	base    Baseline  // of the last pass
 	based   bool      // it is known
@@ -72,9 +74,9 @@ type turn struct {
 }
 
 // drain takes the hint that is waiting, if one is.
-func (t *turn) drain(hints <-chan Hint) {
+func (t *turn) drain() {
 	select {
-	case h, open := <-hints:
+	case h, open := <-t.hints:
 		if open {
 			t.post(h)
 		}
@@ -149,10 +151,11 @@ func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error
 	t.base, t.based = p.base, err == nil
 	r.Traces = hint.Signed()
 	now := time.Now()
-	for _, c := range t.fights.note(r, now) {
-		if t.Owner != nil {
-			t.fights.byFix[c.Fix].Owner = t.Owner(t.Want, c)
-		}
+	if err == nil || !want.Focused { // else another pass tells of it
+		t.note(r, now)
+	}
+	if !p.accounted && !want.Focused {
+		t.hint.Mended = append(hint.Mended, t.hint.Mended...) // for the next one
 	}
 	t.fights.forget(now)
 	r.Contended = t.fights.contentions()
@@ -170,10 +173,21 @@ func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error
 	return r, err
 }
 
+// note keeps account of what was repaired.
+func (t *turn) note(r Report, now time.Time) {
+	for _, c := range t.fights.note(r, now) {
+		if t.Owner != nil {
+			t.fights.byFix[c.Fix].Owner = t.Owner(t.Want, c)
+		}
+	}
+}
+
 // permit has the kernel repair at once what is in order, unless something has
-// to rest.
+// to rest, or to be looked at: a focused reading counts as announced what it
+// did not judge.
 func (t *turn) permit() {
-	if _, resting := t.fights.next(time.Now()); t.stand != nil && len(resting) == 0 {
+	t.drain()
+	if _, resting := t.fights.next(time.Now()); t.stand != nil && len(resting) == 0 && !t.pending {
 		t.Kernel.Stand(t.stand, t.edition)
 	}
 }

@@ -172,14 +172,15 @@ func (p *pass) rounds(ctx context.Context, r *Report, got Observed, findings []F
 }
 
 type pass struct {
-	kernel Kernel
-	store  Store
-	want   Desired
-	base   Baseline
-	based  bool                    // base is what it was a moment ago; loaded anew before anything is changed
-	hold   func([]Action) []Action // nil: everything at once
-	mended []Reflex
-	got    Observed // as left
+	kernel    Kernel
+	store     Store
+	want      Desired
+	base      Baseline
+	based     bool                    // base is what it was a moment ago; loaded anew before anything is changed
+	hold      func([]Action) []Action // nil: everything at once
+	mended    []Reflex
+	accounted bool     // mended is in the report
+	got       Observed // as left
 }
 
 // round carries out a plan, or, if it makes the tunnel, that part alone: what

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"time"
 
 	"rsagent/sysctl"
 )
@@ -26,9 +25,8 @@ type Standing struct {
 
 // A Reflex is a repair that a Kernel made by a Standing.
 type Reflex struct {
-	Time time.Time // when it was begun
-	Fix  Action    // an AddAddr or a SetSysctl
-	Got  int       // the value that a SetSysctl found
+	Fix Action // an AddAddr or a SetSysctl
+	Got int    // the value that a SetSysctl found
 }
 
 // Gone returns what a pass would do if the address was the only difference.
@@ -74,12 +72,14 @@ func (s *Standing) renew(p *pass, r Report, vips map[netip.Addr]bool) *Standing 
 	want := p.want.Focus(nil)
 	d := newDiffer(want, p.got.Focus(want))
 	switch {
-	case !d.found:
-		return nil
+	case !d.found, slices.ContainsFunc(p.got.Addrs, func(a Addr) bool { return a.Special && a.Index == d.tunnel.Index }):
+		return nil // a VIP may be there twice, with a peer and without
 	case s != nil && s.differ.alike(d):
 		return s
 	}
-	s = &Standing{Hold: p.store.Try, differ: d, vips: vips, adds: want.allows(AddAddr{}), settings: map[SetSysctl]SetSysctl{}}
+	_, unrecorded := p.base.Record(p.got, []Action{AddAddr{}})
+	adds := !unrecorded && want.allows(AddAddr{})
+	s = &Standing{Hold: p.store.Try, differ: d, vips: vips, adds: adds, settings: map[SetSysctl]SetSysctl{}}
 	for _, key := range sysctl.Managed(want.Rules(), d.device) {
 		if key.Name == sysctl.RPFilter { // the others are not announced when they are written
 			s.answer(p.base, key)
@@ -135,15 +135,15 @@ func (o Observed) before(list []Reflex) Observed {
 
 // found fills in what was found, and done about it by reflex.
 func (p *pass) found(r *Report, got Observed, findings []Finding) {
-	r.Before = findings
-	if len(p.mended) == 0 || got.Sysctls == nil { // no reading
+	r.Before, p.accounted = findings, got.Sysctls != nil // else there is no reading
+	if len(p.mended) == 0 || !p.accounted {
 		return
 	}
 	r.Before = Diff(p.want, got.before(p.mended))
+	fixes := Plan(r.Before)
 	for _, m := range p.mended {
-		r.Done = append(r.Done, Step{Action: m.Fix})
-	}
-	if first := p.mended[0].Time; first.Before(r.Time) {
-		r.Time = first
+		if slices.Contains(fixes, m.Fix) { // it is still asked for
+			r.Done = append(r.Done, Step{Action: m.Fix})
+		}
 	}
 }

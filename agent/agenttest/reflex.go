@@ -3,7 +3,6 @@ package agenttest
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"rsagent/agent"
 )
@@ -49,7 +48,6 @@ func (f *Fake) reflex(h *agent.Hint) {
 }
 
 func (f *Fake) mend(h *agent.Hint, r agent.Reflex) {
-	r.Time = time.Now()
 	f.applied = append(f.applied, r.Fix)
 	if f.act(r.Fix) == nil {
 		h.Mended = append(h.Mended, r)

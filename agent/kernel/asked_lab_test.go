@@ -100,7 +100,7 @@ func BenchmarkToldAddr(b *testing.B) {
 	const count = 1000
 	k, _ := served(b, count)
 	var all []syscall.NetlinkMessage
-	n, err := subscribe(func(messages []syscall.NetlinkMessage, _ bool) bool {
+	n, err := subscribe(func(messages []syscall.NetlinkMessage, _, _ bool) bool {
 		for _, m := range messages {
 			if m.Header.Type == unix.RTM_DELADDR {
 				m.Data = slices.Clone(m.Data)
@@ -135,7 +135,7 @@ func BenchmarkToldAddr(b *testing.B) {
 			for range 5 {
 				for i := range all {
 					start := time.Now()
-					h := k.toldAddr(&all[i])
+					h := k.toldAddr(&all[i], false)
 					took = append(took, time.Since(start))
 					named += len(h.Traces)
 				}

@@ -35,7 +35,7 @@ func (k *Kernel) tell(scope, value int) []sysctl.Key {
 	data := []byte{unix.AF_INET, 0, 0, 0}
 	data = append(data, nl.NewRtAttr(netconfIndex, nl.Uint32Attr(uint32(int32(scope)))).Serialize()...)
 	data = append(data, nl.NewRtAttr(netconfRPFilter, nl.Uint32Attr(uint32(value))).Serialize()...)
-	return k.toldConf(&syscall.NetlinkMessage{Data: data}).Keys
+	return k.toldConf(&syscall.NetlinkMessage{Data: data}, false).Keys
 }
 
 // Only what we wrote is no news, and only once. That a reading has the value

@@ -41,12 +41,12 @@ type news struct {
 	end    func()
 	buffer []byte
 	most   int // messages to read at once, see receive
-	tell   func(messages []syscall.NetlinkMessage, lost bool) (repaired bool)
+	tell   func(messages []syscall.NetlinkMessage, lost, atOnce bool) (repaired bool)
 }
 
 // subscribe opens the network namespace of the calling thread. The library's
 // socket cannot be read by two in one order.
-func subscribe(tell func([]syscall.NetlinkMessage, bool) bool) (*news, error) {
+func subscribe(tell func(messages []syscall.NetlinkMessage, lost, atOnce bool) bool) (*news, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink: %w", err)
@@ -135,22 +135,22 @@ func (n *news) poll(fd, end int) (heard int, repaired bool, err error) {
 	case files[1].Revents != 0:
 		return 0, false, os.ErrClosed
 	}
-	return n.receive(fd)
+	return n.receive(fd, true)
 }
 
 // catchUp tells what was announced so far.
 func (n *news) catchUp() error {
 	var err error
-	if ended := n.conn.Control(func(fd uintptr) { _, _, err = n.receive(int(fd)) }); ended != nil {
+	if ended := n.conn.Control(func(fd uintptr) { _, _, err = n.receive(int(fd), false) }); ended != nil {
 		return ended
 	}
 	return err
 }
 
-// receive reads until nothing is waiting, or something was repaired. Where that
-// does not end, the rest counts as lost for now, so that nobody waits for the
-// end of a storm.
-func (n *news) receive(fd int) (heard int, repaired bool, err error) {
+// receive reads until nothing is waiting, or something was repaired, which may
+// be if it is to be atOnce. Where that does not end, the rest counts as lost
+// for now, so that nobody waits for the end of a storm.
+func (n *news) receive(fd int, atOnce bool) (heard int, repaired bool, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for range n.most {
@@ -161,7 +161,7 @@ func (n *news) receive(fd int) (heard int, repaired bool, err error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.ENOBUFS): // something was said and missed
-			n.tell(nil, true)
+			n.tell(nil, true, false)
 			heard++
 			continue
 		case err != nil:
@@ -172,11 +172,11 @@ func (n *news) receive(fd int) (heard int, repaired bool, err error) {
 		}
 		messages, err := syscall.ParseNetlinkMessage(n.buffer[:size])
 		heard++
-		if n.tell(messages, err != nil) {
+		if n.tell(messages, err != nil, atOnce) {
 			return heard, true, nil
 		}
 	}
-	n.tell(nil, true)
+	n.tell(nil, true, false)
 	return heard, false, nil
 }
 

@@ -25,7 +25,6 @@ func (k *Kernel) Observe(ctx context.Context, want agent.Desired) (agent.Observe
 	if err := ctx.Err(); err != nil {
 		return got, err
 	}
-	k.reflexes.disarm() // what is heard now is in the reading
 	k.catchUp()
 	got.Edition = k.reflexes.edition()
 	if !want.Focused || k.news == nil || !k.onGround(&got) {

@@ -13,11 +13,11 @@ import (
 )
 
 // reflexes make the repairs that a Standing permits, in the goroutine that
-// hears what calls for one, with means of their own: the loop's may be in use.
+// waits for news, with means of their own: the loop's may be in use.
 type reflexes struct {
 	heard    atomic.Int64 // counts what was announced
-	mu       sync.Mutex   // held during a repair
-	standing *agent.Standing
+	standing atomic.Pointer[agent.Standing]
+	mu       sync.Mutex                    // held during a repair
 	conn     *conn                         // nil: no repairs
 	opened   *agent.Standing               // whose settings are open
 	settings map[sysctl.Key]*sysctl.Handle // open before they are needed
@@ -67,7 +67,7 @@ func (r *reflexes) open() {
 func (r *reflexes) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.standing = nil
+	r.standing.Store(nil)
 	r.shut()
 	if r.conn != nil {
 		r.conn.close()
@@ -79,19 +79,11 @@ func (r *reflexes) isPort(port uint32) bool { return r.conn != nil && port == r.
 
 func (r *reflexes) edition() int { return int(r.heard.Load()) }
 
-// disarm takes the permission back.
-func (r *reflexes) disarm() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.standing = nil
-}
-
-// disturbed does so because something was announced.
+// disturbed takes the permission back: something was announced. It does not
+// wait for a repair.
 func (r *reflexes) disturbed() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.heard.Add(1)
-	r.standing = nil
+	r.standing.Store(nil)
 }
 
 // Stand implements agent.Kernel.
@@ -99,14 +91,17 @@ func (k *Kernel) Stand(s *agent.Standing, edition int) {
 	r := &k.reflexes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.standing = nil
-	if s == nil || r.conn == nil || edition != r.edition() {
+	r.standing.Store(nil)
+	if s == nil || r.conn == nil || len(r.told.Mended) > 0 {
 		return
 	}
 	if r.opened != s {
 		r.prepare(s)
 	}
-	r.standing = s
+	r.standing.Store(s)
+	if edition != r.edition() { // looked at last, since it may change any time
+		r.standing.Store(nil)
+	}
 }
 
 // prepare opens the settings that may have to be written. One that cannot be
@@ -157,8 +152,7 @@ func (k *Kernel) reflex(answer func(*agent.Standing) (agent.Reflex, bool), do fu
 	r := &k.reflexes
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s, now := r.standing, time.Now()
-	r.standing = nil
+	s, now := r.standing.Swap(nil), time.Now()
 	if s == nil || !k.ground.fresh(now) {
 		return nil
 	}
@@ -171,7 +165,7 @@ func (k *Kernel) reflex(answer func(*agent.Standing) (agent.Reflex, bool), do fu
 		return nil
 	}
 	defer release()
-	if m.Time = now; do(m) != nil {
+	if do(m) != nil {
 		return nil
 	}
 	return []agent.Reflex{m}

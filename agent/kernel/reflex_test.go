@@ -37,8 +37,11 @@ func TestReflexPermission(t *testing.T) {
 		{"a repair", func(k *Kernel) { k.mayRepair() }, false},
 		{"taken back", func(k *Kernel) { k.Stand(nil, 0) }, false},
 		{"something announced", func(k *Kernel) { k.reflexes.disturbed() }, false},
-		{"a reading", func(k *Kernel) { k.reflexes.disarm() }, false},
-		{"a write by somebody", func(k *Kernel) { k.suspect(allIgnore) }, false},
+		{"a repair that is not told", func(k *Kernel) {
+			k.reflexes.keeps(agent.Hint{Mended: []agent.Reflex{{}}})
+			k.Stand(&agent.Standing{}, k.reflexes.edition())
+		}, false},
+		{"a write by somebody", func(k *Kernel) { k.suspect(allIgnore, agent.Hint{}, agent.NewMailbox()) }, false},
 		{"devices changed", func(k *Kernel) { k.ground.drop() }, false},
 		{"an old reading", func(*Kernel) { time.Sleep(groundAge + time.Second) }, false},
 		{"announced after the reading", func(k *Kernel) {

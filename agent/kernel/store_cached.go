@@ -130,7 +130,8 @@ func (c *CachedStore) Hold(ctx context.Context) (release func(), err error) {
 }
 
 // Try takes the same lock, if it is free and the record is what it was. It may
-// be called from any goroutine.
+// be called from any goroutine, but the lock must be released before the next
+// Load.
 func (c *CachedStore) Try() (release func(), free bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

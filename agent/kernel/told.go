@@ -14,9 +14,9 @@ import (
 )
 
 // told takes what was announced, in the kernel's order. It runs with the news
-// locked, and so one at a time; it must not take k.mu, see Observe. It reports whether
-// something was repaired.
-func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) (repaired bool) {
+// locked, and so one at a time; it must not take k.mu, see Observe. Where atOnce
+// it may repair, and reports whether it did.
+func (k *Kernel) told(messages []syscall.NetlinkMessage, lost, atOnce bool) (repaired bool) {
 	hint := agent.Hint{All: lost}
 	if lost {
 		k.mirror.drop()
@@ -28,12 +28,12 @@ func (k *Kernel) told(messages []syscall.NetlinkMessage, lost bool) (repaired bo
 		var said agent.Hint
 		switch m.Header.Type {
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-			said = k.toldAddr(m)
+			said = k.toldAddr(m, atOnce)
 		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 			k.ground.drop()
 			said = k.toldLink(m)
 		case unix.RTM_NEWNETCONF:
-			said = k.toldConf(m)
+			said = k.toldConf(m, atOnce)
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 			said = toldRoute(m)
 			if k.reflexes.covers(said) {
@@ -63,7 +63,7 @@ func (k *Kernel) post(h agent.Hint) {
 }
 
 // toldAddr keeps the mirror in step. What we did ourselves is no news.
-func (k *Kernel) toldAddr(m *syscall.NetlinkMessage) agent.Hint {
+func (k *Kernel) toldAddr(m *syscall.NetlinkMessage, atOnce bool) agent.Hint {
 	a, ok := parseAddr(m.Data, map[string]string{})
 	if !ok {
 		return agent.Hint{}
@@ -71,7 +71,7 @@ func (k *Kernel) toldAddr(m *syscall.NetlinkMessage) agent.Hint {
 	there := m.Header.Type == unix.RTM_NEWADDR
 	ours := m.Header.Pid == k.conn.port() || k.reflexes.isPort(m.Header.Pid)
 	var mended []agent.Reflex
-	if !there && !ours {
+	if atOnce && !there && !ours {
 		mended = k.gone(a)
 	}
 	k.mirror.told(a, there)
@@ -105,7 +105,7 @@ const (
 
 // toldConf tells which setting was written; the kernel says it for rp_filter
 // and forwarding alone (devinet_conf_proc in net/ipv4/devinet.c).
-func (k *Kernel) toldConf(m *syscall.NetlinkMessage) agent.Hint {
+func (k *Kernel) toldConf(m *syscall.NetlinkMessage, atOnce bool) agent.Hint {
 	const header = 4 // struct netconfmsg, aligned
 	if len(m.Data) < header || m.Data[0] != unix.AF_INET {
 		return agent.Hint{}
@@ -120,19 +120,23 @@ func (k *Kernel) toldConf(m *syscall.NetlinkMessage) agent.Hint {
 	var hint agent.Hint
 	for kind, name := range map[uint16]string{netconfRPFilter: sysctl.RPFilter, netconfForwarding: forwarding} {
 		if value, is := said[kind]; is {
-			hint = hint.Merge(k.toldSetting(sysctl.Key{Scope: scope, Name: name}, value))
+			hint = hint.Merge(k.toldSetting(sysctl.Key{Scope: scope, Name: name}, value, atOnce))
 		}
 	}
 	return hint
 }
 
-func (k *Kernel) toldSetting(key sysctl.Key, value int) agent.Hint {
+func (k *Kernel) toldSetting(key sysctl.Key, value int, atOnce bool) agent.Hint {
 	ours := k.ground.wrote(key, value)
 	k.ground.set(key, value)
 	if ours {
 		return agent.Hint{}
 	}
-	return agent.Hint{Keys: []sysctl.Key{key}, Mended: k.written(key, value)}
+	hint := agent.Hint{Keys: []sysctl.Key{key}}
+	if atOnce {
+		hint.Mended = k.written(key, value)
+	}
+	return hint
 }
 
 // isAnnounced reports whether the kernel announces that a setting was written.

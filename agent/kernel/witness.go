@@ -70,21 +70,19 @@ func (k *Kernel) witnessed(h agent.Hint, box *agent.Mailbox) {
 	key := h.Keys[0]
 	if isAnnounced(key) {
 		if len(h.Traces) > 0 {
-			k.suspect(key) // a value that was there already is not announced
-			box.Post(h)
+			k.suspect(key, h, box) // a value that was there already is not announced
 		}
 		return
 	}
-	k.suspect(key)
-	box.Post(h)
-	time.AfterFunc(afterthought, func() {
-		k.suspect(key)
-		box.Post(agent.Hint{Keys: h.Keys})
-	})
+	k.suspect(key, h, box)
+	time.AfterFunc(afterthought, func() { k.suspect(key, agent.Hint{Keys: h.Keys}, box) })
 }
 
-func (k *Kernel) suspect(key sysctl.Key) {
+// suspect has a setting looked at. The hint comes before the disturbance: what a
+// reading counts as announced must have been posted, see agent.Loop.
+func (k *Kernel) suspect(key sysctl.Key, h agent.Hint, box *agent.Mailbox) {
 	k.ground.suspect(key)
+	box.Post(h)
 	k.reflexes.disturbed()
 }
 
