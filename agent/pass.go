@@ -26,9 +26,9 @@ type Kernel interface {
 	// closed when ctx ends.
 	Watch(ctx context.Context) <-chan Hint
 	// Stand permits one repair out of s at once, when what calls for it is
-	// announced and nothing else was since the reading of that edition; a hint
-	// tells of it. nil permits none. A repair that was permitted before is over
-	// when Stand returns.
+	// announced soon after the reading of that edition and nothing else was
+	// since; a hint tells of it. nil permits none. A repair that was permitted
+	// before is over when Stand returns.
 	Stand(s *Standing, edition int)
 }
 
