@@ -20,8 +20,8 @@ const (
 	// of settings are made before the write.
 	writeTime = 10 * time.Millisecond
 	// lateTrace is how long after the drift a trace may come: the sources of
-	// both race.
-	lateTrace = time.Second
+	// both race, and what has to rest is looked at once a second.
+	lateTrace = 3 * time.Second
 	// maxTraces bounds the traces that explain nothing yet.
 	maxTraces = 1024
 )
