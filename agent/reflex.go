@@ -19,8 +19,9 @@ type Standing struct {
 
 	differ   *differ // knows no VIPs, and of the addresses only those elsewhere
 	vips     map[netip.Addr]bool
-	adds     bool                    // addresses may be added
-	settings map[SetSysctl]SetSysctl // what somebody writes, and the answer
+	adds     bool // addresses may be added
+	keys     []sysctl.Key
+	settings map[SetSysctl]SetSysctl // what somebody writes to keys, and the answer
 }
 
 // A Reflex is a repair that a Kernel made by a Standing.
@@ -47,14 +48,9 @@ func (s *Standing) Written(key sysctl.Key, value int) (SetSysctl, bool) {
 	return fix, found
 }
 
-// Keys returns the settings that Written may answer for.
-func (s *Standing) Keys() []sysctl.Key {
-	keys := map[sysctl.Key]bool{}
-	for written := range s.settings {
-		keys[written.Key] = true
-	}
-	return slices.Collect(maps.Keys(keys))
-}
+// Keys returns the settings that Written may answer for; they depend on what is
+// wanted, and not on the values of now.
+func (s *Standing) Keys() []sysctl.Key { return s.keys }
 
 // allows reports whether the action may be done.
 func (d Desired) allows(a Action) bool {
@@ -82,6 +78,7 @@ func (s *Standing) renew(p *pass, r Report, vips map[netip.Addr]bool) *Standing 
 	s = &Standing{Hold: p.store.Try, differ: d, vips: vips, adds: adds, settings: map[SetSysctl]SetSysctl{}}
 	for _, key := range sysctl.Managed(want.Rules(), d.device) {
 		if key.Name == sysctl.RPFilter { // the others are not announced when they are written
+			s.keys = append(s.keys, key)
 			s.answer(p.base, key)
 		}
 	}

@@ -17,9 +17,9 @@ import (
 )
 
 // A CachedStore is a FileStore for one network namespace and, but for Try, one
-// goroutine, to which it costs a system call to find its record unchanged, and two to hold
-// the directory: they lie between a tampering and its repair. Its files stay
-// open, since to look their names up would take most of the time.
+// goroutine, to which it costs a system call to find its record unchanged, and
+// two to hold the directory: they lie between a tampering and its repair. Its
+// files stay open, since to look their names up would take most of the time.
 type CachedStore struct {
 	store FileStore
 	mu    sync.Mutex // of the record, for Try

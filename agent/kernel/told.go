@@ -14,8 +14,8 @@ import (
 )
 
 // told takes what was announced, in the kernel's order. It runs with the news
-// locked, and so one at a time; it must not take k.mu, see Observe. Where atOnce
-// it may repair, and reports whether it did.
+// locked, and so one at a time; it must not take k.mu, see Observe. Where
+// atOnce, it may repair, and reports whether it did.
 func (k *Kernel) told(messages []syscall.NetlinkMessage, lost, atOnce bool) (repaired bool) {
 	hint := agent.Hint{All: lost}
 	if lost {
