@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"rsagent/sysctl"
-	"rsagent/sysctl/replay"
+	"rsagent/sysctl/persisted"
 )
 
 // PersistPath is the file that keeps a replay of sysctl.d from undoing what is
@@ -45,9 +45,9 @@ type Persisted struct {
 // ReplaysOf returns what the replays of a snapshot would set on the given
 // scopes, of the settings that there is a policy for. The order is that of the
 // programs, and in it that of the scopes.
-func ReplaysOf(s replay.Snapshot, scopes []string) []Replay {
+func ReplaysOf(s persisted.Snapshot, scopes []string) []Replay {
 	var out []Replay
-	for _, reader := range []replay.Reader{replay.Systemd, replay.Procps} {
+	for _, reader := range []persisted.Reader{persisted.Systemd, persisted.Procps} {
 		program := s.Program(reader)
 		for _, scope := range scopes {
 			for _, name := range sysctl.Names {

@@ -11,7 +11,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/sysctl"
-	"rsagent/sysctl/replay"
+	"rsagent/sysctl/persisted"
 )
 
 // onlyInit is the setting that keeps fallback devices out of namespaces.
@@ -40,10 +40,10 @@ func (h *host) run(words []string) error {
 	case strings.HasPrefix(verb, "sysctl -w ") && len(words) == 3:
 		return h.runSysctl(words[2])
 	case verb == "sysctl --system":
-		h.replay(replay.Procps)
+		h.replay(persisted.Procps)
 		return nil
 	case verb == "/lib/systemd/systemd-sysctl":
-		h.replay(replay.Systemd)
+		h.replay(persisted.Systemd)
 		return nil
 	case verb == "modprobe ipip":
 		// An EEXIST of the module's own, because the device's name is taken, is

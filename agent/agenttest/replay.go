@@ -9,7 +9,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/sysctl"
-	"rsagent/sysctl/replay"
+	"rsagent/sysctl/persisted"
 )
 
 // Files makes the fake the host's network namespace, with these files for
@@ -71,7 +71,7 @@ func (h *host) readReplays(want agent.Desired, got *agent.Observed) {
 	}
 	scopes := got.ReplayScopes(want)
 	if about := strings.Join(scopes, " "); h.disk.foreseen.about != about {
-		s := replay.Read(h.disk.files)
+		s := persisted.Read(h.disk.files)
 		h.disk.foreseen = foreseen{about, agent.ReplaysOf(s, scopes), agent.ReplaysOf(s.Without(agent.PersistPath), scopes)}
 	}
 	content := ""
@@ -83,8 +83,8 @@ func (h *host) readReplays(want agent.Desired, got *agent.Observed) {
 }
 
 // replay is what a program makes of the files, on all devices.
-func (h *host) replay(r replay.Reader) {
-	program := replay.Read(h.disk.files).Program(r)
+func (h *host) replay(r persisted.Reader) {
+	program := persisted.Read(h.disk.files).Program(r)
 	scopes := []string{sysctl.All, sysctl.Default}
 	for _, d := range h.devices {
 		scopes = append(scopes, d.Name)

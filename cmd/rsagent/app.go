@@ -12,7 +12,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/config"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 )
 
 // The Nagios codes, used by every command in every output format.
@@ -139,8 +139,8 @@ func (a *app) source(c *cobra.Command) (config.Config, error) {
 
 // store returns the baseline's place. With repair, a damaged file is set aside
 // and said so; without, it is an error.
-func (a *app) store(repair bool) kernel.FileStore {
-	s := kernel.FileStore{Dir: a.stateDir}
+func (a *app) store(repair bool) linux.FileStore {
+	s := linux.FileStore{Dir: a.stateDir}
 	if repair {
 		s.Damaged = func(aside string, why error) {
 			a.complain(fmt.Errorf("%w; it is now %s, and the values found before the first change are no longer known", why, aside))
@@ -151,7 +151,7 @@ func (a *app) store(repair bool) kernel.FileStore {
 
 // privileged returns an error if this process may not change the network.
 func privileged(command string) error {
-	if kernel.CanChange() {
+	if linux.CanChange() {
 		return nil
 	}
 	return hinted(fmt.Errorf("%s changes the network and needs CAP_NET_ADMIN", command), "run it as root: sudo rsagent "+command)

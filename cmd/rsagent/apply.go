@@ -11,7 +11,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/config"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 )
 
 // udevWait is how long apply waits for udev's replay of sysctl.d onto a new
@@ -86,7 +86,7 @@ func (a *app) apply(c *cobra.Command) error {
 	if err := privileged("apply"); err != nil {
 		return err
 	}
-	k, err := kernel.New(kernel.Settle(udevWait))
+	k, err := linux.New(linux.Settle(udevWait))
 	if err != nil {
 		return err
 	}

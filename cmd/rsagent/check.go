@@ -8,7 +8,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/config"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -42,7 +42,7 @@ func (a *app) look(c *cobra.Command) (agent.Report, config.Config, error) {
 	if err != nil {
 		return agent.Report{}, cfg, err
 	}
-	k, err := kernel.New()
+	k, err := linux.New()
 	if err != nil {
 		return agent.Report{}, cfg, err
 	}

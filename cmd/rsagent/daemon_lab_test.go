@@ -23,7 +23,7 @@ import (
 	"rsagent/agent"
 	"rsagent/agent/agenttest"
 	"rsagent/agent/config"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 )
 
 // A realServer is a host of the classic network with rsagent run on it, in a
@@ -31,8 +31,8 @@ import (
 type realServer struct {
 	*testing.T
 	want  agent.Desired
-	eyes  *kernel.Kernel // others than the daemon's
-	store kernel.FileStore
+	eyes  *linux.Host // others than the daemon's
+	store linux.FileStore
 	file  string // the config
 	cmd   *exec.Cmd
 	log   lockedLog
@@ -48,10 +48,10 @@ func newRealServer(t *testing.T, text string) *realServer {
 	}
 	agenttest.Type(t, agenttest.Shell{TB: t}, "modprobe ipip", agenttest.ClassicNetwork)
 	dir := t.TempDir()
-	s := &realServer{T: t, file: filepath.Join(dir, "rs.yaml"), store: kernel.FileStore{Dir: filepath.Join(dir, "state")}}
+	s := &realServer{T: t, file: filepath.Join(dir, "rs.yaml"), store: linux.FileStore{Dir: filepath.Join(dir, "state")}}
 	s.configure(text)
 	var err error
-	if s.eyes, err = kernel.New(); err != nil {
+	if s.eyes, err = linux.New(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.eyes.Close)

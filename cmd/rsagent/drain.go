@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 	"rsagent/health"
 )
 
@@ -113,7 +113,7 @@ func (a *app) countDown(ctx context.Context, vips []netip.Addr) (int, error) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		left, err := kernel.Established(vips)
+		left, err := linux.Established(vips)
 		if err != nil || left == 0 || ctx.Err() != nil {
 			return left, err
 		}

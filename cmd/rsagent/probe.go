@@ -10,7 +10,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/config"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 	"rsagent/health/probe"
 )
 
@@ -71,7 +71,7 @@ func (a *app) probe(c *cobra.Command, f probeFlags, args []string) error {
 	if err := privileged("probe"); err != nil {
 		return err
 	}
-	k, err := kernel.New()
+	k, err := linux.New()
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (a *app) probeFromDirector(c *cobra.Command, f probeFlags, args []string) e
 		return err
 	}
 	target := probe.Target{VIP: cfg.Desired.VIPs[0], Port: f.port}
-	wire, err := kernel.OpenProbeWire(rip, target.VIP)
+	wire, err := linux.OpenProbeWire(rip, target.VIP)
 	if err != nil {
 		return err
 	}

@@ -10,16 +10,16 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/config"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 	"rsagent/health"
 	"rsagent/health/probe"
 )
 
 // newProber returns a prober of this host's own path.
-func newProber(k *kernel.Kernel, want func() agent.Desired) *probe.Prober {
+func newProber(k *linux.Host, want func() agent.Desired) *probe.Prober {
 	return &probe.Prober{
 		Open: func(avoid []netip.Addr) (probe.Endpoint, error) {
-			d, err := kernel.OpenProbeDevice(avoid...)
+			d, err := linux.OpenProbeDevice(avoid...)
 			if err != nil {
 				return probe.Endpoint{}, err
 			}
@@ -49,7 +49,7 @@ func job(cfg config.Config) probe.Job {
 // probing is the daemon's prober: it follows the config, and can be told that
 // something has just changed.
 type probing struct {
-	kernel *kernel.Kernel
+	kernel *linux.Host
 	health *health.Health
 	log    logrus.FieldLogger
 	hurry  chan struct{}

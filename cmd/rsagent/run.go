@@ -12,7 +12,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/config"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -33,7 +33,7 @@ start ends it, under systemd with exit code 78, so that it is not started again.
 type daemon struct {
 	app     *app
 	command *cobra.Command
-	kernel  *kernel.Kernel
+	kernel  *linux.Host
 	log     *logrus.Logger
 	notify  *notifier
 	front   *front
@@ -43,7 +43,7 @@ type daemon struct {
 	release func() // the state directory; nil while only observing
 
 	hearing  sync.Mutex // guards what follows
-	writes   kernel.Witnessing
+	writes   linux.Witnessing
 	interval time.Duration
 	prev     agent.Report
 	failed   string // the last pass's error, said once
@@ -59,7 +59,7 @@ func (a *app) run(c *cobra.Command) error {
 		return err
 	}
 	d := &daemon{app: a, command: c, log: logrus.New(), notify: newNotifier()}
-	if d.kernel, err = kernel.New(kernel.Settle(udevWait), kernel.Witness(d.witnessed)); err != nil {
+	if d.kernel, err = linux.New(linux.Settle(udevWait), linux.Witness(d.witnessed)); err != nil {
 		return err
 	}
 	defer d.kernel.Close()
@@ -115,8 +115,8 @@ func (d *daemon) admit(cfg config.Config) error {
 		if err := privileged("run"); err != nil {
 			return err
 		}
-		release, err := kernel.Lock(d.app.stateDir)
-		if errors.Is(err, kernel.ErrLocked) {
+		release, err := linux.Lock(d.app.stateDir)
+		if errors.Is(err, linux.ErrLocked) {
 			return fmt.Errorf("another rsagent is using %s: %w", d.app.stateDir, err)
 		}
 		if err != nil {

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"rsagent/agent"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 	"rsagent/health"
 )
 
@@ -34,7 +34,7 @@ func (d *daemon) sources(interval time.Duration) {
 
 // witnessed takes how writes to settings are seen, and says once what stands
 // in a better way.
-func (d *daemon) witnessed(w kernel.Witnessing) {
+func (d *daemon) witnessed(w linux.Witnessing) {
 	d.hearing.Lock()
 	d.writes = w
 	d.hearing.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rsagent/agent"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 )
 
 func (a *app) teardownCommand() *cobra.Command {
@@ -28,15 +28,15 @@ func (a *app) teardown(c *cobra.Command) error {
 	if err := privileged("teardown"); err != nil {
 		return err
 	}
-	release, err := kernel.Lock(a.stateDir)
-	if errors.Is(err, kernel.ErrLocked) {
+	release, err := linux.Lock(a.stateDir)
+	if errors.Is(err, linux.ErrLocked) {
 		return hinted(fmt.Errorf("rsagent run is using %s (%w), and would put everything back", a.stateDir, err), "stop it first: systemctl stop rsagent")
 	}
 	if err != nil {
 		return err
 	}
 	defer release()
-	k, err := kernel.New()
+	k, err := linux.New()
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (a *app) teardown(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	alone := kernel.Alone()
+	alone := linux.Alone()
 	steps, got, err := agent.Undo(c.Context(), k, base, alone)
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"rsagent/agent"
-	"rsagent/agent/kernel"
 	"rsagent/agent/lab"
+	"rsagent/agent/linux"
 	"rsagent/health/probe"
 )
 
@@ -52,7 +52,7 @@ func round(ctx context.Context, t *testing.T, h *lab.Host, job probe.Job) []prob
 	t.Helper()
 	var results []probe.Result
 	err := h.Do(func() error {
-		k, err := kernel.New()
+		k, err := linux.New()
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func round(ctx context.Context, t *testing.T, h *lab.Host, job probe.Job) []prob
 	return results
 }
 
-func prober(k *kernel.Kernel, job probe.Job) *probe.Prober {
+func prober(k *linux.Host, job probe.Job) *probe.Prober {
 	var want agent.Desired
 	for _, target := range job.Targets {
 		want.VIPs = append(want.VIPs, target.VIP)
@@ -75,7 +75,7 @@ func prober(k *kernel.Kernel, job probe.Job) *probe.Prober {
 	want = want.Normal()
 	return &probe.Prober{
 		Open: func(avoid []netip.Addr) (probe.Endpoint, error) {
-			d, err := kernel.OpenProbeDevice(avoid...)
+			d, err := linux.OpenProbeDevice(avoid...)
 			if err != nil {
 				return probe.Endpoint{}, err
 			}

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"rsagent/agent/kernel"
 	"rsagent/agent/lab"
+	"rsagent/agent/linux"
 	"rsagent/health/probe"
 )
 
@@ -18,7 +18,7 @@ func remote(t *testing.T, h *lab.Host, rip string, target probe.Target) (probe.R
 	r := probe.Remote{RIP: netip.MustParseAddr(rip), Target: target, Timeout: 300 * time.Millisecond}
 	var mtu int
 	err := h.Do(func() error {
-		w, err := kernel.OpenProbeWire(r.RIP, target.VIP)
+		w, err := linux.OpenProbeWire(r.RIP, target.VIP)
 		if err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rsagent/agent"
-	"rsagent/agent/kernel"
+	"rsagent/agent/linux"
 	"rsagent/health/probe"
 )
 
@@ -115,7 +115,7 @@ func TestProbeDeviceIsNoDrift(t *testing.T) {
 	ctx, n := newNetwork(t)
 	want := agent.Desired{VIPs: []netip.Addr{labVIP}, Directors: []netip.Addr{labDirector}}.Normal()
 	err := n.RS1.Do(func() error {
-		k, err := kernel.New()
+		k, err := linux.New()
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func TestProbeDeviceIsNoDrift(t *testing.T) {
 			return agent.Diff(want, got)
 		}
 		before := look()
-		d, err := kernel.OpenProbeDevice()
+		d, err := linux.OpenProbeDevice()
 		if err != nil {
 			return err
 		}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rsagent/agent/kernel"
 	"rsagent/agent/lab"
+	"rsagent/agent/linux"
 	"rsagent/health/probe"
 )
 
@@ -28,7 +28,7 @@ func runProber(ctx context.Context, t *testing.T, h *lab.Host, job probe.Job) sw
 	s := sweeper{stop: stop, latest: make(chan probe.Result, 1000), ended: make(chan error, 1)}
 	go func() {
 		s.ended <- h.Do(func() error {
-			k, err := kernel.New()
+			k, err := linux.New()
 			if err != nil {
 				return err
 			}

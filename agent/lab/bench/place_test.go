@@ -11,8 +11,8 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/agenttest"
-	"rsagent/agent/kernel"
 	"rsagent/agent/lab"
+	"rsagent/agent/linux"
 )
 
 // placeRows bring VIPs into service on a tunnel that is down, as it is on a host that has just come up: by a whole pass
@@ -42,7 +42,7 @@ func placeRows(ctx context.Context, n *lab.Network) (Section, error) {
 }
 
 func placeByTurns(ctx context.Context, size, runs int) (ours, theirs []time.Duration, err error) {
-	k, err := kernel.New()
+	k, err := linux.New()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,54 @@
+package linux
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+
+	"rsagent/agent"
+	"rsagent/agent/audit"
+)
+
+// addrTraces says who asked for the address to come or to go, if that is known.
+func (k *Host) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.Trace {
+	requests := k.requests.Load()
+	if requests == nil {
+		return nil
+	}
+	device, tunnel, named := k.mirror.device(a.Index)
+	if !named || !tunnel && !k.mirror.wants(a.Prefix.Addr()) {
+		return nil // nobody asks, and to look it up takes its time
+	}
+	traces := agent.AddrTraces(device, tunnel, a, m.Header.Type == unix.RTM_NEWADDR)
+	port, seq := m.Header.Pid, m.Header.Seq
+	for i := range traces {
+		traces[i].Asked = func() (time.Time, agent.Actor, bool) {
+			who, known := requests.Who(port, seq)
+			return who.Time, actor(who), known
+		}
+	}
+	return traces
+}
+
+// linkTraces says who took the device down, if it is down and that is known.
+// The kernel announces that without the number of any request.
+func (k *Host) linkTraces(m *syscall.NetlinkMessage, name string) []agent.Trace {
+	msg := nl.DeserializeIfInfomsg(m.Data)
+	requests := k.requests.Load()
+	if requests == nil || m.Header.Type != unix.RTM_NEWLINK || msg.Flags&unix.IFF_UP != 0 {
+		return nil
+	}
+	if _, tunnel, _ := k.mirror.device(int(msg.Index)); !tunnel {
+		return nil
+	}
+	who, known := requests.Down(uint32(msg.Index))
+	if !known || who.PID == os.Getpid() {
+		return nil
+	}
+	return []agent.Trace{{Time: who.Time, ID: "link/" + name + "/up", New: "down", By: actor(who)}}
+}
+
+func actor(who audit.Who) agent.Actor { return agent.Actor{PID: who.PID, UID: who.UID, Comm: who.Comm} }
