@@ -149,19 +149,34 @@ func (a AddAddr) String() string {
 // Add is the second half of a Relabel.
 func (a Relabel) Add() AddAddr { return AddAddr{Device: a.Device, Prefix: a.Prefix, Label: a.Label} }
 
+// A Repair is an action with what it repairs.
+type Repair struct {
+	Subject
+	Action Action
+}
+
 // Plan returns nothing but the fixes of the findings, each once, in the safe
 // order. It is deterministic.
-func Plan(findings []Finding) []Action {
-	var plan []Action
+func Plan(findings []Finding) []Repair {
+	var plan []Repair
 	seen := map[Action]bool{}
 	for _, f := range findings {
 		if f.Fix != nil && !seen[f.Fix] {
 			seen[f.Fix] = true
-			plan = append(plan, f.Fix)
+			plan = append(plan, Repair{f.Subject, f.Fix})
 		}
 	}
-	slices.SortStableFunc(plan, compareActions)
+	slices.SortStableFunc(plan, func(a, b Repair) int { return compareActions(a.Action, b.Action) })
 	return plan
+}
+
+// Actions returns the actions of repairs, in their order.
+func Actions(plan []Repair) []Action {
+	out := make([]Action, len(plan))
+	for i, r := range plan {
+		out[i] = r.Action
+	}
+	return out
 }
 
 func compareActions(a, b Action) int {

@@ -30,13 +30,13 @@ func TestAddrTracesNameWhatIsFound(t *testing.T) {
 		agenttest.Type(t, f, row.script)
 		var said []string
 		for _, trace := range changes(before, observe(t, f, want)) {
-			said = append(said, trace.ID+" "+trace.New)
+			said = append(said, trace.ID()+" "+trace.New)
 		}
 		same(t, row.said, strings.Join(said, ", "), row.script)
 		r, _ := agent.Look(t.Context(), f, s, want)
 		for _, f := range r.After {
-			if f.Severity != agent.OK && strings.HasPrefix(f.ID, "addr/") && !slices.Contains(said, f.ID+" "+f.Got) {
-				t.Errorf("%s: found %s %s, said %q", row.script, f.ID, f.Got, said)
+			if f.Severity != agent.OK && strings.HasPrefix(f.ID(), "addr/") && !slices.Contains(said, f.ID()+" "+f.Got) {
+				t.Errorf("%s: found %s %s, said %q", row.script, f.ID(), f.Got, said)
 			}
 		}
 	}

@@ -2,7 +2,7 @@ package agent
 
 import (
 	"net/netip"
-	"strings"
+	"slices"
 	"time"
 )
 
@@ -26,11 +26,11 @@ type agenda struct {
 	device  string // the tunnel's name here
 	hint    Hint   // what was posted and not looked at
 	pending bool
-	due     time.Time          // of the next whole pass
-	release time.Time          // of what rests; zero if nothing does
-	looked  time.Time          // when the last pass began
-	known   map[string]Finding // what the last whole report left that is not in order
-	hinted  bool               // the last pass was begun for a hint alone
+	due     time.Time           // of the next whole pass
+	release time.Time           // of what rests; zero if nothing does
+	looked  time.Time           // when the last pass began
+	known   map[Subject]Finding // what the last whole report left that is not in order
+	hinted  bool                // the last pass was begun for a hint alone
 	budget  budget
 }
 
@@ -48,7 +48,7 @@ func (a *agenda) post(h Hint) {
 
 // next returns what to look at now, if anything is due. The findings in
 // resting are looked at, but not every time.
-func (a *agenda) next(now time.Time, resting map[string]bool) (s scope, due bool) {
+func (a *agenda) next(now time.Time, resting map[Subject]bool) (s scope, due bool) {
 	a.hinted = false
 	if !now.Before(a.due) || !a.release.IsZero() && !now.Before(a.release) {
 		return scope{whole: true}, true
@@ -61,7 +61,7 @@ func (a *agenda) next(now time.Time, resting map[string]bool) (s scope, due bool
 }
 
 // earliest returns when the pending hint may be looked at.
-func (a *agenda) earliest(now time.Time, resting map[string]bool) time.Time {
+func (a *agenda) earliest(now time.Time, resting map[Subject]bool) time.Time {
 	if len(a.hint.Mended) > 0 { // to be verified
 		return now
 	}
@@ -75,30 +75,30 @@ func (a *agenda) earliest(now time.Time, resting map[string]bool) time.Time {
 
 // rests reports whether the pending hint is about nothing but what rests, and
 // how much time to leave between looks at it.
-func (a *agenda) rests(resting map[string]bool) (spacing time.Duration, all bool) {
+func (a *agenda) rests(resting map[Subject]bool) (spacing time.Duration, all bool) {
 	h := a.hint
 	if len(resting) == 0 || h.All || len(h.Addrs)+len(h.Keys)+len(h.Links) == 0 {
 		return 0, false
 	}
-	var ids []string
+	var about []Subject
 	for _, v := range h.Addrs {
-		ids = append(ids, "addr/"+a.device+"/"+v.String())
+		about = append(about, Subject{Kind: KindVIP, Device: a.device, VIP: v})
 	}
 	for _, k := range h.Keys {
-		ids = append(ids, "sysctl/"+k.String())
+		about = append(about, SubjectOf(k))
 	}
 	for _, l := range h.Links {
 		if l != a.device {
 			return 0, false
 		}
-		ids = append(ids, "link/"+a.Want.Device+"/up")
+		about = append(about, Subject{Kind: KindLinkUp, Device: l})
 	}
 	spacing = amissLook
-	for _, id := range ids {
-		if !resting[id] {
+	for _, s := range about {
+		if !resting[s] {
 			return 0, false
 		}
-		if _, amiss := a.known[id]; !amiss {
+		if _, amiss := a.known[s]; !amiss {
 			spacing = restingLook
 		}
 	}
@@ -131,7 +131,7 @@ func (a *agenda) ended(r Report, failed bool, now time.Time) {
 }
 
 // when returns when there is something to do next.
-func (a *agenda) when(now time.Time, resting map[string]bool) time.Time {
+func (a *agenda) when(now time.Time, resting map[Subject]bool) time.Time {
 	at := a.due
 	if !a.release.IsZero() && a.release.Before(at) {
 		at = a.release
@@ -176,20 +176,12 @@ func (b *budget) at(now time.Time) time.Time {
 }
 
 // about reports whether the finding is about a setting or one of the VIPs.
-func about(id string, vips []netip.Addr) bool {
-	switch subject, _, _ := strings.Cut(id, "/"); subject {
-	case "sysctl":
+func about(s Subject, vips []netip.Addr) bool {
+	switch s.Kind {
+	case KindARP, KindRPFilter:
 		return true
-	case "contended":
+	case KindConflict:
 		return false // it is kept account of by itself
 	}
-	parts := strings.Split(id, "/")
-	for _, v := range vips {
-		for _, p := range parts {
-			if p == v.String() {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.Contains(vips, s.VIP)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"rsagent/sysctl"
 )
@@ -12,7 +11,7 @@ import (
 // Diff compares what is wanted with what was observed. All policy is here. It
 // is total and pure, and the order of its findings is fixed: tunnel, settings,
 // addresses, verdicts, surroundings, replays, gaps. Findings that are in order are
-// included, so that a table can show them; [Drift] leaves them out. want must
+// included, so that a table can show them; [NotOK] leaves them out. want must
 // be in normal form.
 //
 // Two rules keep a pass from doing harm. A VIP gets no fix while the ARP
@@ -50,7 +49,7 @@ type differ struct {
 	connected []netip.Prefix        // networks that this host is in
 	arpBlind  bool                  // an ARP setting could not be read
 	filtered  bool                  // rp_filter is known to drop the path
-	named     map[string]bool       // IDs of address findings
+	named     map[addrPlace]bool    // that have a finding
 	networks  map[network][]int     // positions in got.Addrs, in the kernel's order; made when needed
 	out       []Finding
 }
@@ -70,7 +69,7 @@ func newDiffer(want Desired, got Observed) *differ {
 		present: map[netip.Addr]bool{},
 		blocked: map[netip.Addr]string{},
 		rips:    ownAddresses(got), connected: connected(got),
-		named: map[string]bool{},
+		named: map[addrPlace]bool{},
 	}
 	d.tunnel, d.found = got.Tunnel()
 	for _, vip := range want.VIPs {
@@ -103,8 +102,8 @@ func placed(got Observed) []Addr {
 func (d *differ) add(f Finding) { d.out = append(d.out, f) }
 
 // ok adds a row that is in order. In a table what was got says it all.
-func (d *differ) ok(id, subject, name, want, got string) {
-	d.add(Finding{ID: id, Want: want, Got: got, Row: &Row{subject, name, "", got}})
+func (d *differ) ok(s Subject, subject, name, want, got string) {
+	d.add(Finding{Subject: s, Want: want, Got: got, Row: &Row{subject, name, "", got}})
 }
 
 // inPlace reports whether a is an address as a VIP must be: /32, on the tunnel.
@@ -161,12 +160,12 @@ func (d *differ) verdictFindings() {
 		if !d.present[vip] || !known {
 			continue
 		}
-		d.verdict("route/"+vip.String(), vip, v)
+		d.verdict(vip, v)
 	}
 }
 
-func (d *differ) verdict(id string, vip netip.Addr, v Verdict) {
-	f := Finding{ID: id, Want: "local", Got: "local", Row: &Row{"route", vip.String(), "", "local"}}
+func (d *differ) verdict(vip netip.Addr, v Verdict) {
+	f := Finding{Subject: Subject{Kind: KindRoute, VIP: vip}, Want: "local", Got: "local", Row: &Row{"route", vip.String(), "", "local"}}
 	switch {
 	case v.OnLinkOnly && d.loose():
 		f.Severity, f.Got = Warning, "local for clients on link only"
@@ -195,14 +194,14 @@ func (d *differ) surroundings() {
 	d.gateway()
 	if d.wanted[d.got.Source] {
 		d.add(Finding{
-			ID: "source/" + d.got.Source.String(), Severity: Warning, Want: "the RIP", Got: d.got.Source.String(),
+			Subject: Subject{Kind: KindSource, VIP: d.got.Source}, Severity: Warning, Want: "the RIP", Got: d.got.Source.String(),
 			Why: "this host's own connections leave with the VIP as source, and their answers go to the director; give the outgoing interface an address, or the route a src.",
 			Row: &Row{"source", d.got.Source.String(), "not chosen", "source of our own traffic"},
 		})
 	}
 	if d.want.AnySender {
 		d.add(Finding{
-			ID: "senders", Severity: Warning, Want: "known directors", Got: "anyone",
+			Subject: Subject{Kind: KindSenders}, Severity: Warning, Want: "known directors", Got: "anyone",
 			Why: "IPIP knows no authentication: whoever reaches this host can put packets into it; name the directors in the config.",
 			Row: &Row{"senders", "directors", "named", "anyone may tunnel to us"},
 		})
@@ -223,7 +222,7 @@ func (d *differ) gateway() {
 			continue
 		}
 		d.add(Finding{
-			ID: "gateway", Severity: Warning, Want: "not a director", Got: g.String(),
+			Subject: Subject{Kind: KindGateway, Device: g.Device}, Severity: Warning, Want: "not a director", Got: g.String(),
 			Why: fmt.Sprintf("the gateway is %s: replies would go through the director, which drops packets from its own address, the VIP; route through a router.", role),
 			Row: &Row{"gateway", g.Via.String(), "not a director", g.String()},
 		})
@@ -231,15 +230,15 @@ func (d *differ) gateway() {
 	}
 	if len(d.got.Gateways) > 0 {
 		g := d.got.Gateways[0]
-		d.ok("gateway", "gateway", g.Via.String(), "not a director", g.String())
+		d.ok(Subject{Kind: KindGateway, Device: g.Device}, "gateway", g.Via.String(), "not a director", g.String())
 	}
 }
 
 func (d *differ) gaps() {
 	for _, g := range d.got.Gaps {
-		subject, name, _ := strings.Cut(g.ID, "/")
+		subject, name := g.row()
 		d.add(Finding{
-			ID: g.ID, Severity: Unknown, Want: "readable", Got: "could not tell",
+			Subject: g.Subject, Severity: Unknown, Want: "readable", Got: "could not tell",
 			Why: g.Err + ".",
 			Row: &Row{subject, name, "readable", "could not tell"},
 		})

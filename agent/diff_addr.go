@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"rsagent/sysctl"
 )
@@ -26,7 +25,7 @@ func (d *differ) addressFindings() {
 func (d *differ) vip(vip netip.Addr) {
 	prefix := netip.PrefixFrom(vip, 32)
 	f := Finding{
-		ID: d.addrID(d.device, prefix), Want: "present", Got: "present",
+		Subject: d.addrSubject(KindVIP, d.device, prefix), Want: "present", Got: "present",
 		Row: &Row{"address", vip.String(), "on " + d.device, "present"},
 	}
 	i := slices.IndexFunc(d.byAddr[vip], func(a Addr) bool { return d.inPlace(a) && a.Label == Label(d.device) })
@@ -75,7 +74,7 @@ func (d *differ) absence() string {
 func (d *differ) stray(vip netip.Addr, a Addr) {
 	l := d.got.linkByIndex(a.Index)
 	f := Finding{
-		ID: d.addrID(l.Name, a.Prefix), Severity: Critical, Want: "absent", Got: "present as " + a.Prefix.String(),
+		Subject: d.addrSubject(KindStray, l.Name, a.Prefix), Severity: Critical, Want: "absent", Got: "present as " + a.Prefix.String(),
 		Row: &Row{"address", vip.String(), "not on " + l.Name, "present as " + a.Prefix.String()},
 	}
 	ours := a.Label == Label(l.Name)
@@ -107,15 +106,22 @@ func (d *differ) stray(vip netip.Addr, a Addr) {
 	d.add(f)
 }
 
-// addrID names an address on a device; one that is there with several prefixes
-// gets them added from the second on.
-func (d *differ) addrID(device string, p netip.Prefix) string {
-	id := "addr/" + device + "/" + p.Addr().String()
-	if d.named[id] {
-		id += "/" + strconv.Itoa(p.Bits())
+// addrSubject names an address on a device; one that is there with several
+// prefix lengths gets them added from the second on.
+func (d *differ) addrSubject(k Kind, device string, p netip.Prefix) Subject {
+	place := addrPlace{device, p.Addr()}
+	s := Subject{Kind: k, Device: device, VIP: p.Addr()}
+	if d.named[place] {
+		s.Bits = p.Bits()
 	}
-	d.named[id] = true
-	return id
+	d.named[place] = true
+	return s
+}
+
+// An addrPlace is an address on a device.
+type addrPlace struct {
+	device string
+	addr   netip.Addr
 }
 
 // carries reports whether other addresses on the device would go with a: the
@@ -150,7 +156,7 @@ func (d *differ) others() {
 			continue
 		}
 		f := Finding{
-			ID: d.addrID(d.device, a.Prefix), Severity: Warning, Want: "absent", Got: "present",
+			Subject: d.addrSubject(KindForeign, d.device, a.Prefix), Severity: Warning, Want: "absent", Got: "present",
 			Why: "it is not in the config and does not carry our label, so it stays; add it to vips, or remove it by hand.",
 			Row: &Row{"address", addr.String(), "not on " + d.device, "present"},
 		}

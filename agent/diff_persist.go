@@ -23,7 +23,7 @@ func (d *differ) persistFindings() {
 	}
 	for _, file := range d.got.Persisted.Unread {
 		d.add(Finding{
-			ID: "persist/" + path.Base(file), Severity: Warning, Want: "readable", Got: "could not tell",
+			Subject: Subject{Kind: KindPersistFile, Name: path.Base(file)}, Severity: Warning, Want: "readable", Got: "could not tell",
 			Why: file + " is not readable, so it is not known what it sets at the next replay of sysctl.d.",
 			Row: &Row{"persist", path.Base(file), "readable", "could not tell"},
 		})
@@ -33,7 +33,7 @@ func (d *differ) persistFindings() {
 // persisted is about our own file.
 func (d *differ) persisted() {
 	name := path.Base(PersistPath)
-	f := Finding{ID: "persist/" + name, Severity: Warning, Row: &Row{Subject: "persist", Name: name}}
+	f := Finding{Subject: Subject{Kind: KindPersistFile, Name: name}, Severity: Warning, Row: &Row{Subject: "persist", Name: name}}
 	got := settingsIn(d.got.Persisted.Content)
 	if !d.want.Persist {
 		if len(got) == 0 {
@@ -45,7 +45,7 @@ func (d *differ) persisted() {
 		content := persistContent(d.enforced())
 		want := settingsIn(content)
 		if slices.Equal(want, got) {
-			d.ok(f.ID, "persist", name, "in step", "in step")
+			d.ok(f.Subject, "persist", name, "in step", "in step")
 			return
 		}
 		f.Want, f.Got, f.Fix = strings.Join(want, " "), "absent", Persist{content}

@@ -124,7 +124,7 @@ func (d *differ) undoing(u undoing) {
 	by := u.by[0]
 	got := fmt.Sprintf("%d from %s", by.Value, by.Place())
 	d.add(Finding{
-		ID: "persist/" + by.Key.String(), Severity: Warning,
+		Subject: Subject{Kind: KindPersistKey, Key: by.Key}, Severity: Warning,
 		Want: strconv.Itoa(u.rule.Want), Got: got, Why: u.explain(),
 		Row: &Row{"persist", u.rule.Name, on(u.rule.Want, u.devices), got},
 	})

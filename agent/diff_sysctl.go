@@ -85,19 +85,19 @@ func (d *differ) blind(r sysctl.Rule, key sysctl.Key) {
 	if r.Where == sysctl.OnNICs {
 		d.arpBlind = true
 	}
-	id := "sysctl/" + key.String()
-	if d.gap(id) {
+	s := SubjectOf(key)
+	if d.gap(s) {
 		return // said there, with its reason
 	}
 	d.add(Finding{
-		ID: id, Severity: Unknown, Want: strconv.Itoa(r.Want), Got: "could not tell",
+		Subject: s, Severity: Unknown, Want: strconv.Itoa(r.Want), Got: "could not tell",
 		Why: "the key could not be read.",
 		Row: &Row{"sysctl", r.Name, on(r.Want, []string{key.Scope}), "could not tell"},
 	})
 }
 
-func (d *differ) gap(id string) bool {
-	return slices.ContainsFunc(d.got.Gaps, func(g Gap) bool { return g.ID == id })
+func (d *differ) gap(s Subject) bool {
+	return slices.ContainsFunc(d.got.Gaps, func(g Gap) bool { return g.Subject == s })
 }
 
 func complain(list []complaint, r sysctl.Rule, dev string, all, own int, j sysctl.Judgement) []complaint {
@@ -124,7 +124,7 @@ func (d *differ) complaint(r sysctl.Rule, c complaint) {
 		got = c.own
 	}
 	d.add(Finding{
-		ID: "sysctl/" + c.key.String(), Severity: severity,
+		Subject: SubjectOf(c.key), Severity: severity,
 		Want: strconv.Itoa(r.Want), Got: strconv.Itoa(got),
 		Why: c.explain(r),
 		Fix: SetSysctl{c.key, r.Want},
@@ -152,9 +152,8 @@ func (c complaint) explain(r sysctl.Rule) string {
 }
 
 func (d *differ) goodRow(r sysctl.Rule, all int, devices []string) {
-	id := "sysctl/" + sysctl.Key{Scope: sysctl.All, Name: r.Name}.String()
 	own, _ := d.own(r, devices[0])
-	f := Finding{ID: id, Want: strconv.Itoa(r.Want), Got: strconv.Itoa(sysctl.Effective(all, own))}
+	f := Finding{Subject: SubjectOf(sysctl.Key{Scope: sysctl.All, Name: r.Name}), Want: strconv.Itoa(r.Want), Got: strconv.Itoa(sysctl.Effective(all, own))}
 	if !d.want.Focused { // of which nobody makes a table
 		got := formula(all, own, devices[0])
 		if len(devices) > 1 {
@@ -178,14 +177,14 @@ func (d *differ) adopt(r sysctl.Rule, broken []complaint) {
 		}
 		value := r.Want
 		v, readable := d.got.Sysctls[key]
-		if !readable && d.found || d.gap("sysctl/"+key.String()) {
+		if !readable && d.found || d.gap(SubjectOf(key)) {
 			continue // a finding already
 		}
 		if readable && slices.Contains(r.Good, v) {
 			value = v
 		}
 		d.add(Finding{
-			ID: "sysctl/" + key.String(), Want: strconv.Itoa(value), Got: "never written by us",
+			Subject: SubjectOf(key), Want: strconv.Itoa(value), Got: "never written by us",
 			Fix: SetSysctl{key, value},
 		})
 	}

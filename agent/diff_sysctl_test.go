@@ -17,8 +17,8 @@ import (
 // and the fix if there is one.
 func drift(findings []agent.Finding) []string {
 	out := []string{}
-	for _, f := range agent.Drift(findings) {
-		line := f.Severity.String() + " " + f.ID
+	for _, f := range agent.NotOK(findings) {
+		line := f.Severity.String() + " " + f.ID()
 		if f.Fix != nil {
 			line += ": " + f.Fix.String()
 		}

@@ -6,19 +6,17 @@ import (
 )
 
 func (d *differ) tunnelFindings() {
-	id := "link/" + d.want.Device
 	squatter, taken := d.squatter()
 	switch {
 	case d.found:
-		d.ok("module/ipip", "module", "ipip", "loaded", "loaded")
+		d.ok(moduleSubject, "module", "ipip", "loaded", "loaded")
 		name := "any to any"
 		if d.device != d.want.Device {
 			name = "named " + d.device + " here, any to any"
 		}
-		d.linkState(id, name)
+		d.linkState(name)
 		d.shadows()
 	case taken:
-		id = "link/" + squatter.Name
 		kind := squatter.Kind
 		if kind == "" {
 			kind = "a hardware device"
@@ -28,20 +26,23 @@ func (d *differ) tunnelFindings() {
 			got = "ipip, but not from any to any"
 		}
 		d.add(Finding{
-			ID: id, Severity: Critical, Want: "kind ipip, any to any", Got: got,
+			Subject: Subject{Kind: KindLink, Device: squatter.Name}, Severity: Critical, Want: "kind ipip, any to any", Got: got,
 			Why: fmt.Sprintf("%s is not the kernel's IPIP fallback device, and while it holds the name the kernel cannot create one; it is not ours to remove: rename or delete it.", squatter.Name),
 			Row: &Row{"link", squatter.Name, "ipip, any to any", got},
 		})
 	default:
-		d.absentTunnel(id)
+		d.absentTunnel()
 	}
 }
 
-func (d *differ) absentTunnel(id string) {
+// moduleSubject is the kernel module of the tunnel.
+var moduleSubject = Subject{Kind: KindModule, Name: "ipip"}
+
+func (d *differ) absentTunnel() {
 	if d.got.Module.Loaded {
-		d.ok("module/ipip", "module", "ipip", "loaded", "loaded")
+		d.ok(moduleSubject, "module", "ipip", "loaded", "loaded")
 		d.add(Finding{
-			ID: id, Severity: Critical, Want: "present", Got: "absent",
+			Subject: Subject{Kind: KindLink, Device: d.device}, Severity: Critical, Want: "present", Got: "absent",
 			Why: "without the device nothing unwraps the director's packets; this network namespace has no fallback device of its own.",
 			Fix: CreateTunnel{d.want.Device},
 			Row: &Row{"link", d.want.Device, "ipip, any to any", "absent"},
@@ -52,26 +53,27 @@ func (d *differ) absentTunnel(id string) {
 			why += " It may not load: " + d.got.Module.Obstacle + "."
 		}
 		d.add(Finding{
-			ID: "module/ipip", Severity: Critical, Want: "loaded", Got: "not loaded", Why: why,
+			Subject: moduleSubject, Severity: Critical, Want: "loaded", Got: "not loaded", Why: why,
 			Fix: LoadModule{d.want.Device},
 			Row: &Row{"module", "ipip", "loaded", "not loaded"},
 		})
 	}
 	// The device will be down when it appears.
-	d.add(Finding{ID: id + "/up", Want: "up", Got: "absent", Fix: LinkUp{d.want.Device}})
+	d.add(Finding{Subject: Subject{Kind: KindLinkUp, Device: d.device}, Want: "up", Got: "absent", Fix: LinkUp{d.want.Device}})
 }
 
-func (d *differ) linkState(id, what string) {
+func (d *differ) linkState(what string) {
+	link := Subject{Kind: KindLink, Device: d.device}
 	if d.tunnel.Up {
-		d.ok(id, "link", d.want.Device, "up", fmt.Sprintf("up, %s, mtu %d", what, d.tunnel.MTU))
+		d.ok(link, "link", d.device, "up", fmt.Sprintf("up, %s, mtu %d", what, d.tunnel.MTU))
 		return
 	}
-	d.ok(id, "link", d.want.Device, "ipip, any to any", what)
+	d.ok(link, "link", d.device, "ipip, any to any", what)
 	d.add(Finding{
-		ID: id + "/up", Severity: Critical, Want: "up", Got: "down",
+		Subject: Subject{Kind: KindLinkUp, Device: d.device}, Severity: Critical, Want: "up", Got: "down",
 		Why: "a tunnel that is down is not asked: the kernel answers the director's packets with \"port unreachable\".",
 		Fix: LinkUp{d.device},
-		Row: &Row{"link", d.want.Device, "up", "down"},
+		Row: &Row{"link", d.device, "up", "down"},
 	})
 }
 
@@ -88,7 +90,7 @@ func (d *differ) shadows() {
 			continue
 		}
 		d.add(Finding{
-			ID: "shadow/" + l.Name, Severity: severity, Want: "no tunnel before " + d.device, Got: takes,
+			Subject: Subject{Kind: KindShadow, Device: l.Name}, Severity: severity, Want: "no tunnel before " + d.device, Got: takes,
 			Why: fmt.Sprintf("the kernel hands %s to %s before it asks %s, so the settings of %s decide; it is not ours to change.", takes, l.Name, d.device, l.Name),
 			Row: &Row{"shadow", l.Name, "nothing before " + d.device, "takes " + takes},
 		})

@@ -103,7 +103,7 @@ func TestNoReadingNoAction(t *testing.T) {
 	if err != nil || len(f.Applied()) > 0 {
 		t.Errorf("error %v, applied %v", err, f.Applied())
 	}
-	if len(r.After) != 1 || r.After[0].ID != "kernel" || r.State() != agent.Unknown {
+	if len(r.After) != 1 || r.After[0].ID() != "kernel" || r.State() != agent.Unknown {
 		t.Errorf("findings %+v, want one, kernel, unknown", r.After)
 	}
 }

@@ -26,7 +26,7 @@ const (
 
 // A Contention is a fight that is going on.
 type Contention struct {
-	ID    string // of the finding
+	Subject
 	Fix   Action
 	Since time.Time // of the first repair
 	Times int       // repairs
@@ -62,14 +62,14 @@ func (f *fights) note(r Report, now time.Time) (started []Contention) {
 		f.name(r)
 		return nil
 	}
-	ids := map[Action]string{}
+	asked := map[Action]bool{}
 	for _, b := range r.Before {
 		if b.Fix != nil {
-			ids[b.Fix] = b.ID
+			asked[b.Fix] = true
 		}
 	}
 	for _, s := range r.Done {
-		if s.Err == nil && ids[s.Action] != "" && f.repaired(s.Action, ids[s.Action], now) {
+		if s.Err == nil && asked[s.Action] && f.repaired(s.Repair, now) {
 			started = append(started, f.byFix[s.Action].Contention)
 		}
 	}
@@ -82,15 +82,15 @@ func (f *fights) name(r Report) {
 	if len(f.repeated) == 0 || len(r.Traces) == 0 {
 		return
 	}
-	got := map[string]string{}
+	got := map[Subject]string{}
 	for _, list := range [][]Finding{r.After, r.Before} {
-		for _, d := range Drift(list) {
-			got[d.ID] = d.Got
+		for _, d := range NotOK(list) {
+			got[d.Subject] = d.Got
 		}
 	}
 	for _, g := range f.repeated {
 		for _, t := range r.Traces {
-			if t.ID == g.ID && t.By.Known() && (t.New == "" || t.New == got[g.ID]) {
+			if t.Subject == g.Subject && t.By.Known() && (t.New == "" || t.New == got[g.Subject]) {
 				g.By = t.By
 			}
 		}
@@ -98,13 +98,14 @@ func (f *fights) name(r Report) {
 }
 
 // repaired counts a repair and reports whether a fight has begun with it.
-func (f *fights) repaired(fix Action, id string, now time.Time) bool {
+func (f *fights) repaired(r Repair, now time.Time) bool {
+	fix := r.Action
 	if f.byFix == nil {
 		f.byFix, f.repeated = map[Action]*fight{}, map[Action]*fight{}
 	}
 	g := f.byFix[fix]
 	if g == nil || g.over(now) {
-		g = &fight{Contention: Contention{ID: id, Fix: fix, Since: now, Until: now}}
+		g = &fight{Contention: Contention{Subject: r.Subject, Fix: fix, Since: now, Until: now}}
 		f.byFix[fix] = g
 		delete(f.repeated, fix)
 	} else {
@@ -170,34 +171,34 @@ func (f *fights) held(fix Action, now time.Time) bool {
 
 // hold leaves out of a plan what has to rest. What another action of the plan
 // is unsafe without is not left out: one fight must not delay another repair.
-func (f *fights) hold(plan []Action, now time.Time) []Action {
+func (f *fights) hold(plan []Repair, now time.Time) []Repair {
 	if len(f.repeated) == 0 {
 		return plan
 	}
-	out := slices.DeleteFunc(slices.Clone(plan), func(a Action) bool { return f.held(a, now) })
+	out := slices.DeleteFunc(slices.Clone(plan), func(r Repair) bool { return f.held(r.Action, now) })
 	needed := map[Phase]bool{}
-	for _, a := range out {
-		for p := PhaseTunnel; p < a.Phase(); p++ {
-			needed[p] = needed[p] || withheld(a.Phase(), map[Phase]bool{p: true})
+	for _, r := range out {
+		for p := PhaseTunnel; p < r.Action.Phase(); p++ {
+			needed[p] = needed[p] || withheld(r.Action.Phase(), map[Phase]bool{p: true})
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(plan), func(a Action) bool {
-		return f.held(a, now) && !needed[a.Phase()]
+	return slices.DeleteFunc(slices.Clone(plan), func(r Repair) bool {
+		return f.held(r.Action, now) && !needed[r.Action.Phase()]
 	})
 }
 
 // next returns when the first thing that rests has rested, and which findings
 // rest now.
-func (f *fights) next(now time.Time) (at time.Time, resting map[string]bool) {
+func (f *fights) next(now time.Time) (at time.Time, resting map[Subject]bool) {
 	if len(f.repeated) == 0 {
 		return at, nil
 	}
-	resting = map[string]bool{}
+	resting = map[Subject]bool{}
 	for _, g := range f.repeated {
 		if !now.Before(g.Until) {
 			continue
 		}
-		resting[g.ID] = true
+		resting[g.Subject] = true
 		if at.IsZero() || g.Until.Before(at) {
 			at = g.Until
 		}
@@ -213,7 +214,7 @@ func (f *fights) contentions() []Contention {
 			out = append(out, g.Contention)
 		}
 	}
-	slices.SortFunc(out, func(a, b Contention) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b Contention) int { return strings.Compare(a.ID(), b.ID()) })
 	return out
 }
 
@@ -229,7 +230,7 @@ func (c Contention) finding(now time.Time) Finding {
 		why += " " + s
 	}
 	return Finding{
-		ID: "contended/" + c.ID, Severity: Warning, Want: "left alone", Got: got, Why: why,
-		Row: &Row{"contended", c.ID, "left alone", got},
+		Subject: c.Subject.Conflict(), Severity: Warning, Want: "left alone", Got: got, Why: why,
+		Row: &Row{"contended", c.ID(), "left alone", got},
 	}
 }

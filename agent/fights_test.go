@@ -167,7 +167,7 @@ func TestLoopOwner(t *testing.T) {
 		found := ""
 		for _, p := range r.all() {
 			for _, f := range p.After {
-				if f.ID == "contended/addr/tunl0/172.25.84.100" {
+				if f.ID() == "contended/addr/tunl0/172.25.84.100" {
 					found = f.Why
 				}
 			}

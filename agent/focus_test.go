@@ -36,7 +36,7 @@ func TestFocusSaysTheSame(t *testing.T) {
 			}
 			some := w.want.VIPs[:w.Rand.IntN(len(w.want.VIPs)+1)]
 			focused := w.want.Focus(some)
-			want := slices.DeleteFunc(whole, func(f agent.Finding) bool { return !within(f.ID, focused) })
+			want := slices.DeleteFunc(whole, func(f agent.Finding) bool { return !within(f.ID(), focused) })
 			for i, f := range want {
 				if del, ok := f.Fix.(agent.DelAddr); ok && del.Prefix.Bits() < 32 && del.Device == tunnel.Name {
 					want[i].Fix = nil // whose neighbours only a whole reading has
@@ -66,7 +66,7 @@ func (w *walker) adopted(want agent.Desired) agent.Observed {
 
 func missing(findings []agent.Finding) bool {
 	return slices.ContainsFunc(findings, func(f agent.Finding) bool {
-		return f.Severity > agent.Warning && strings.HasPrefix(f.ID, "addr/")
+		return f.Severity > agent.Warning && strings.HasPrefix(f.ID(), "addr/")
 	})
 }
 

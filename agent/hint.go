@@ -23,11 +23,11 @@ type Hint struct {
 
 // A Trace is the record of one change by somebody else.
 type Trace struct {
-	Time time.Time
-	ID   string // of the finding that the change may cause
-	Old  string // "" if not known
-	New  string // "" if not known
-	By   Actor
+	Time    time.Time
+	Subject        // of the finding that the change may cause
+	Old     string // "" if not known
+	New     string // "" if not known
+	By      Actor
 	// Asked, if not nil, tells when and by whom, and whether that is known. It
 	// takes its time, and so is called after the repair.
 	Asked func() (time.Time, Actor, bool)

@@ -111,7 +111,7 @@ func TestPassConverges(t *testing.T) {
 	everywhere(t, func(t *testing.T, fresh func() *agenttest.Fake, want agent.Desired) {
 		f := fresh()
 		r := pass(t, f, &agenttest.MemStore{}, want)
-		same(t, "", agent.Script(r.Plan), "left to do")
+		same(t, "", agent.Script(agent.Actions(r.Plan)), "left to do")
 		got := observe(t, f, want)
 		tunnel, found := got.Tunnel()
 		if !found || !tunnel.Up {
@@ -171,7 +171,7 @@ func TestPlanOrder(t *testing.T) {
 		_ = f.Run("sysctl -w net.ipv4.conf.all.arp_ignore=0; sysctl -w net.ipv4.conf.all.arp_announce=0; sysctl -w net.ipv4.conf.all.rp_filter=1;" +
 			"ip addr flush dev tunl0; ip addr add 10.2.2.2/32 dev tunl0 label tunl0:rs; ip addr add 172.25.84.100/24 dev eth0 label eth0:rs")
 		r, _ := agent.Look(t.Context(), f, &agenttest.MemStore{}, want)
-		checkOrder(t, r.Plan)
+		checkOrder(t, agent.Actions(r.Plan))
 	})
 }
 
@@ -208,8 +208,8 @@ func TestLookingChangesNothing(t *testing.T) {
 			t.Errorf("applied %v, saved %d times", f.Applied(), s.Saves())
 		}
 		same(t, before, f.Dump(), "after looking")
-		same(t, agent.Script(looked.Plan), agent.Script(r.Would), "what would be done")
-		same(t, "", agent.Script(r.Plan), "plan in observe mode")
+		same(t, agent.Script(agent.Actions(looked.Plan)), agent.Script(agent.Actions(r.Would)), "what would be done")
+		same(t, "", agent.Script(agent.Actions(r.Plan)), "plan in observe mode")
 	})
 }
 
@@ -219,8 +219,8 @@ func byID(t testing.TB, findings []agent.Finding) map[string]agent.Finding {
 	t.Helper()
 	out := map[string]agent.Finding{}
 	for _, f := range findings {
-		if old, ok := out[f.ID]; !ok || f.Severity > old.Severity {
-			out[f.ID] = f
+		if old, ok := out[f.ID()]; !ok || f.Severity > old.Severity {
+			out[f.ID()] = f
 		}
 	}
 	return out

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -118,10 +117,10 @@ func (t *turn) do(ctx context.Context) bool {
 // know keeps what a whole pass left. While a VIP is amiss nothing is judged by
 // a part: whether a setting may be changed depends on all of them, see Diff.
 func (t *turn) know(r Report) {
-	t.known, t.whole = map[string]Finding{}, len(r.After) == 0
-	for _, f := range Drift(r.After) {
-		t.known[f.ID] = f
-		t.whole = t.whole || f.Severity > Warning && strings.HasPrefix(f.ID, "addr/")
+	t.known, t.whole = map[Subject]Finding{}, len(r.After) == 0
+	for _, f := range NotOK(r.After) {
+		t.known[f.Subject] = f
+		t.whole = t.whole || f.Severity > Warning && (f.Kind == KindVIP || f.Kind == KindStray)
 	}
 }
 
@@ -144,7 +143,7 @@ func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error
 	start := time.Now()
 	p := &pass{
 		kernel: t.Kernel, store: t.Store, want: want, base: t.base, based: t.based && want.Focused,
-		hold:   func(plan []Action) []Action { return t.fights.hold(plan, start) },
+		hold:   func(plan []Repair) []Repair { return t.fights.hold(plan, start) },
 		mended: hint.Mended,
 	}
 	r, err := p.run(ctx)
@@ -195,16 +194,16 @@ func (t *turn) permit() {
 // unchanged reports whether a focused pass left things as the last whole one:
 // nothing is amiss that was not, and nothing is well that was not.
 func (t *turn) unchanged(r Report, vips []netip.Addr) bool {
-	bad := map[string]bool{}
-	for _, f := range Drift(r.After) {
-		old, known := t.known[f.ID]
+	bad := map[Subject]bool{}
+	for _, f := range NotOK(r.After) {
+		old, known := t.known[f.Subject]
 		if !known || old.Got != f.Got || old.Severity != f.Severity {
 			return false
 		}
-		bad[f.ID] = true
+		bad[f.Subject] = true
 	}
-	for id := range t.known {
-		if !bad[id] && about(id, vips) {
+	for s := range t.known {
+		if !bad[s] && about(s, vips) {
 			return false
 		}
 	}
@@ -215,7 +214,7 @@ func (t *turn) unchanged(r Report, vips []netip.Addr) bool {
 func (t *turn) contended() int {
 	n := 0
 	for _, f := range t.known {
-		if f.Want == "left alone" {
+		if f.Kind == KindConflict {
 			n++
 		}
 	}

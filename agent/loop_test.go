@@ -82,7 +82,7 @@ func (r *runner) last() agent.Report { all := r.all(); return all[len(all)-1] }
 func (r *runner) contended() []string {
 	var ids []string
 	for _, c := range r.last().Contended {
-		ids = append(ids, c.ID)
+		ids = append(ids, c.ID())
 	}
 	return ids
 }

@@ -94,8 +94,16 @@ func (g Gateway) String() string { return fmt.Sprintf("default via %s dev %s", g
 
 // Gap is something that could not be read.
 type Gap struct {
-	ID  string // of the finding that is missing for it
-	Err string
+	Subject // of the finding that is missing for it
+	Err     string
+}
+
+// row returns how a table names what could not be read.
+func (g Gap) row() (subject, name string) {
+	if g.Key != (sysctl.Key{}) {
+		return "sysctl", g.Key.String()
+	}
+	return kinds[g.Kind].metric, ""
 }
 
 // Tunnel returns the device that takes the role of the tunnel: the fallback

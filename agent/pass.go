@@ -77,7 +77,7 @@ func newReport(start time.Time, want Desired) Report {
 // leave fills in what is left, now.
 func (r *Report) leave(want Desired, got Observed, findings []Finding) {
 	r.After, r.Device = findings, got.device(want)
-	r.Plan, r.Would = want.permit(Plan(findings))
+	r.Plan, r.Would = want.splitByPolicy(Plan(findings))
 	r.Took = time.Since(r.Time)
 }
 
@@ -85,7 +85,7 @@ func look(ctx context.Context, k Kernel, base Baseline, want Desired) (Observed,
 	got, err := k.Observe(ctx, want)
 	if err != nil {
 		return got, []Finding{{
-			ID: "kernel", Severity: Unknown, Want: "a reading", Got: "could not tell", Why: err.Error() + ".",
+			Subject: Subject{Kind: KindKernel}, Severity: Unknown, Want: "a reading", Got: "could not tell", Why: err.Error() + ".",
 			Row: &Row{"kernel", "netlink", "a reading", "could not tell"},
 		}}
 	}
@@ -139,8 +139,8 @@ func (p *pass) run(ctx context.Context) (Report, error) {
 }
 
 // plan returns what is to be done now: what policy permits and no fight holds.
-func (p *pass) plan(findings []Finding) []Action {
-	do, _ := p.want.permit(Plan(findings))
+func (p *pass) plan(findings []Finding) []Repair {
+	do, _ := p.want.splitByPolicy(Plan(findings))
 	if p.hold != nil {
 		do = p.hold(do)
 	}
@@ -149,7 +149,7 @@ func (p *pass) plan(findings []Finding) []Action {
 
 // rounds carries out the plan, looks again and plans anew until nothing is left
 // to do or nothing comes of it.
-func (p *pass) rounds(ctx context.Context, r *Report, got Observed, findings []Finding, plan []Action) (Observed, []Finding, error) {
+func (p *pass) rounds(ctx context.Context, r *Report, got Observed, findings []Finding, plan []Repair) (Observed, []Finding, error) {
 	for range rounds {
 		if len(plan) == 0 || ctx.Err() != nil {
 			break
@@ -177,7 +177,7 @@ type pass struct {
 	want      Desired
 	base      Baseline
 	based     bool                    // base is what it was a moment ago; loaded anew before anything is changed
-	hold      func([]Action) []Action // nil: everything at once
+	hold      func([]Repair) []Repair // nil: everything at once
 	mended    []Reflex
 	accounted bool     // mended is in the report
 	got       Observed // as left
@@ -185,22 +185,22 @@ type pass struct {
 
 // round carries out a plan, or, if it makes the tunnel, that part alone: what
 // else is needed can only be seen when the device is there.
-func (p *pass) round(ctx context.Context, got Observed, plan []Action) ([]Step, error) {
-	if plan[0].Phase() == PhaseTunnel {
+func (p *pass) round(ctx context.Context, got Observed, plan []Repair) ([]Step, error) {
+	if plan[0].Action.Phase() == PhaseTunnel {
 		n := 1
-		for n < len(plan) && plan[n].Phase() == PhaseTunnel {
+		for n < len(plan) && plan[n].Action.Phase() == PhaseTunnel {
 			n++
 		}
 		plan = plan[:n]
 	}
-	if base, changed := p.base.Record(got, plan); changed {
+	if base, changed := p.base.Record(got, Actions(plan)); changed {
 		if err := p.store.Save(base); err != nil {
 			return nil, fmt.Errorf("what was found cannot be recorded: %w", err)
 		}
 		p.base = base
 	}
 	steps := Execute(ctx, p.kernel, plan)
-	if plan[0].Phase() == PhaseTunnel && !progress(steps) {
+	if plan[0].Action.Phase() == PhaseTunnel && !progress(steps) {
 		return steps, p.forgetLink()
 	}
 	if base, changed := p.base.Adopt(got, done(steps)); changed {
@@ -223,12 +223,12 @@ func (p *pass) forgetLink() error {
 // setting no address is added and no device goes up, after a failed addition nothing is removed, and
 // in a teardown settings are restored only when the VIPs are gone. Between
 // phases it stops when ctx ends.
-func Execute(ctx context.Context, k Kernel, plan []Action) []Step {
+func Execute(ctx context.Context, k Kernel, plan []Repair) []Step {
 	var steps []Step
 	failed := map[Phase]bool{}
 	for len(plan) > 0 {
-		phase, n := plan[0].Phase(), 1
-		for n < len(plan) && plan[n].Phase() == phase {
+		phase, n := plan[0].Action.Phase(), 1
+		for n < len(plan) && plan[n].Action.Phase() == phase {
 			n++
 		}
 		group := plan[:n]
@@ -241,10 +241,10 @@ func Execute(ctx context.Context, k Kernel, plan []Action) []Step {
 			errs = repeat(ErrWithheld, n)
 		default:
 			// A phase that has begun is finished: half a group helps nobody.
-			errs = k.Apply(context.WithoutCancel(ctx), group)
+			errs = k.Apply(context.WithoutCancel(ctx), Actions(group))
 		}
-		for i, a := range group {
-			steps = append(steps, Step{a, errs[i]})
+		for i, r := range group {
+			steps = append(steps, Step{r, errs[i]})
 			failed[phase] = failed[phase] || errs[i] != nil
 		}
 	}

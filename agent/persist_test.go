@@ -33,8 +33,8 @@ func persisting(name string) agent.Desired {
 func persistFindings(findings []agent.Finding) []string {
 	out := []string{}
 	for _, f := range findings {
-		if strings.HasPrefix(f.ID, "persist/") && f.Severity != agent.OK {
-			out = append(out, fmt.Sprintf("%s %s: want %s, got %s", f.Severity, f.ID, f.Want, f.Got))
+		if strings.HasPrefix(f.ID(), "persist/") && f.Severity != agent.OK {
+			out = append(out, fmt.Sprintf("%s %s: want %s, got %s", f.Severity, f.ID(), f.Want, f.Got))
 		}
 	}
 	return out
@@ -73,9 +73,9 @@ func TestReplayExplains(t *testing.T) {
 	r, _ := agent.Look(t.Context(), f, &agenttest.MemStore{}, want)
 	why := map[string]string{}
 	for _, f := range r.After {
-		why[f.ID] = f.Why
-		if strings.HasPrefix(f.ID, "persist/net.") && f.Fix != nil {
-			t.Errorf("%s is not ours to fix: %s", f.ID, f.Fix)
+		why[f.ID()] = f.Why
+		if strings.HasPrefix(f.ID(), "persist/net.") && f.Fix != nil {
+			t.Errorf("%s is not ours to fix: %s", f.ID(), f.Fix)
 		}
 	}
 	const filtered = "strict filtering drops every decapsulated packet, since its way back is not through the tunnel"
@@ -119,8 +119,8 @@ func playReplays(t *testing.T, files map[string]string, want agent.Desired) (for
 		foreseen = len(persistFindings(r.After)) > 0
 		agenttest.Type(t, f, command)
 		after, _ := agent.Look(t.Context(), f, s, want)
-		for _, f := range agent.Drift(after.After) {
-			broken = broken || strings.HasPrefix(f.ID, "sysctl/")
+		for _, f := range agent.NotOK(after.After) {
+			broken = broken || strings.HasPrefix(f.ID(), "sysctl/")
 		}
 	}
 	return foreseen, broken

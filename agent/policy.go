@@ -9,57 +9,45 @@ type Policy struct {
 	ReportPersist   bool // the file under /run/sysctl.d
 }
 
-// Kind is what an action changes; kinds are the keys of policy in the config.
-type Kind string
+// A PolicyKind is a key of policy in the config: what repairs change.
+type PolicyKind string
 
 // The kinds.
 const (
-	KindTunnel    Kind = "tunnel"
-	KindSysctl    Kind = "sysctl"
-	KindAddresses Kind = "addresses"
-	KindPersist   Kind = "persist"
+	PolicyTunnel    PolicyKind = "tunnel"
+	PolicySysctl    PolicyKind = "sysctl"
+	PolicyAddresses PolicyKind = "addresses"
+	PolicyPersist   PolicyKind = "persist"
 )
 
-// KindOf returns the kind of an action.
-func KindOf(a Action) Kind {
-	switch a.(type) {
-	case SetSysctl, RestoreSysctl:
-		return KindSysctl
-	case AddAddr, DelAddr, Relabel:
-		return KindAddresses
-	case Persist, Unpersist:
-		return KindPersist
-	}
-	return KindTunnel
-}
-
-// reports reports whether actions of the kind are only reported.
-func (d Desired) reports(k Kind) bool {
+// reports reports whether repairs of the kind are only reported.
+func (d Desired) reports(k PolicyKind) bool {
 	switch k {
-	case KindTunnel:
+	case PolicyTunnel:
 		return d.ObserveOnly || d.Policy.ReportTunnel
-	case KindSysctl:
+	case PolicySysctl:
 		return d.ObserveOnly || d.Policy.ReportSysctl
-	case KindAddresses:
+	case PolicyAddresses:
 		return d.ObserveOnly || d.Policy.ReportAddresses
-	case KindPersist:
+	case PolicyPersist:
 		return d.ObserveOnly || d.Policy.ReportPersist
 	}
 	return d.ObserveOnly
 }
 
-// permit divides a plan into what may be done and what is only reported. What
-// is unsafe without something that is only reported is not done either, as if
-// that had failed.
-func (d Desired) permit(plan []Action) (do, would []Action) {
+// splitByPolicy divides a plan into what is done and what is only reported.
+// What is unsafe without something that is only reported is not done either,
+// as if that had failed.
+func (d Desired) splitByPolicy(plan []Repair) (do, report []Repair) {
 	missing := map[Phase]bool{}
-	for _, a := range plan { // in the order of phases
-		if d.reports(KindOf(a)) || withheld(a.Phase(), missing) {
-			missing[a.Phase()] = true
-			would = append(would, a)
+	for _, r := range plan { // in the order of phases
+		phase := r.Action.Phase()
+		if d.reports(kinds[r.Kind].policy) || withheld(phase, missing) {
+			missing[phase] = true
+			report = append(report, r)
 			continue
 		}
-		do = append(do, a)
+		do = append(do, r)
 	}
-	return do, would
+	return do, report
 }

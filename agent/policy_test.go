@@ -11,11 +11,11 @@ import (
 
 // What policy leaves to somebody else is said and not done, whatever else is.
 func TestPolicyOfEachKind(t *testing.T) {
-	for kind, policy := range map[agent.Kind]agent.Policy{
-		agent.KindTunnel:    {ReportTunnel: true},
-		agent.KindSysctl:    {ReportSysctl: true},
-		agent.KindAddresses: {ReportAddresses: true},
-		agent.KindPersist:   {ReportPersist: true},
+	for kind, policy := range map[agent.PolicyKind]agent.Policy{
+		agent.PolicyTunnel:    {ReportTunnel: true},
+		agent.PolicySysctl:    {ReportSysctl: true},
+		agent.PolicyAddresses: {ReportAddresses: true},
+		agent.PolicyPersist:   {ReportPersist: true},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			said := 0
@@ -25,7 +25,7 @@ func TestPolicyOfEachKind(t *testing.T) {
 				f.Files(hostile())
 				r := pass(t, f, s, want)
 				for _, step := range r.Done {
-					if agent.KindOf(step.Action) == kind {
+					if step.Kind.Policy() == kind {
 						t.Errorf("did %s", step.Action)
 					}
 				}
@@ -41,11 +41,11 @@ func TestPolicyOfEachKind(t *testing.T) {
 	}
 }
 
-func ofKind(kind agent.Kind, plan []agent.Action) []string {
+func ofKind(kind agent.PolicyKind, plan []agent.Repair) []string {
 	var out []string
-	for _, a := range plan {
-		if agent.KindOf(a) == kind {
-			out = append(out, a.String())
+	for _, r := range plan {
+		if r.Kind.Policy() == kind {
+			out = append(out, r.Action.String())
 		}
 	}
 	return out

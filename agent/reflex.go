@@ -53,8 +53,8 @@ func (s *Standing) Written(key sysctl.Key, value int) (SetSysctl, bool) {
 func (s *Standing) Keys() []sysctl.Key { return s.keys }
 
 // allows reports whether the action may be done.
-func (d Desired) allows(a Action) bool {
-	do, would := d.permit([]Action{a})
+func (d Desired) allows(a Repair) bool {
+	do, would := d.splitByPolicy([]Repair{a})
 	return len(do) == 1 && len(would) == 0
 }
 
@@ -74,7 +74,7 @@ func (s *Standing) renew(p *pass, r Report, vips map[netip.Addr]bool) *Standing 
 		return s
 	}
 	_, unrecorded := p.base.Record(p.got, []Action{AddAddr{}})
-	adds := !unrecorded && want.allows(AddAddr{})
+	adds := !unrecorded && want.allows(Repair{Subject{Kind: KindVIP}, AddAddr{}})
 	s = &Standing{Hold: p.store.Try, differ: d, vips: vips, adds: adds, settings: map[SetSysctl]SetSysctl{}}
 	for _, key := range sysctl.Managed(want.Rules(), d.device) {
 		if key.Name == sysctl.RPFilter { // the others are not announced when they are written
@@ -101,8 +101,8 @@ func (s *Standing) answer(base Baseline, key sysctl.Key) {
 		if value == got.Sysctls[key] || len(plan) != 1 || !want.allows(plan[0]) {
 			continue
 		}
-		fix, isSetting := plan[0].(SetSysctl)
-		if _, unrecorded := base.Record(other, plan); isSetting && fix.Key == key && !unrecorded {
+		fix, isSetting := plan[0].Action.(SetSysctl)
+		if _, unrecorded := base.Record(other, Actions(plan)); isSetting && fix.Key == key && !unrecorded {
 			s.settings[SetSysctl{key, value}] = fix
 		}
 	}
@@ -139,8 +139,9 @@ func (p *pass) found(r *Report, got Observed, findings []Finding) {
 	r.Before = Diff(p.want, got.before(p.mended))
 	fixes := Plan(r.Before)
 	for _, m := range p.mended {
-		if slices.Contains(fixes, m.Fix) { // it is still asked for
-			r.Done = append(r.Done, Step{Action: m.Fix})
+		i := slices.IndexFunc(fixes, func(f Repair) bool { return f.Action == m.Fix })
+		if i >= 0 { // it is still asked for
+			r.Done = append(r.Done, Step{Repair: fixes[i]})
 		}
 	}
 }

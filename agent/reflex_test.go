@@ -86,7 +86,7 @@ func TestReflexIsWhatAPassWouldDo(t *testing.T) {
 // planned is what a pass would do if things were otherwise.
 func (w *walker) planned(change func(*agent.Observed)) string {
 	r, _ := agent.Look(w.Context(), supposed{w.fake, change}, w.store, w.want)
-	return agent.Script(r.Plan)
+	return agent.Script(agent.Actions(r.Plan))
 }
 
 func (w *walker) holdsAddresses(s *agent.Standing) (answered int) {

@@ -10,8 +10,8 @@ type Report struct {
 	Before []Finding     // as found
 	After  []Finding     // as left; equal to Before if nothing was done
 	Done   []Step        // in the order of execution
-	Plan   []Action      // what would be done next; empty when converged
-	Would  []Action      // what would be done if it were not only to be reported
+	Plan   []Repair      // what would be done next; empty when converged
+	Would  []Repair      // what would be done if it were not only to be reported
 	VIPs   int           // how many are asked for
 	Device string        // the tunnel's name here
 	// Focused is true if only a part was looked at. Nothing else is known to
@@ -24,8 +24,8 @@ type Report struct {
 
 // A Step is an action that was tried.
 type Step struct {
-	Action Action
-	Err    error // nil: done
+	Repair
+	Err error // nil: done
 }
 
 // State is the worst severity that is left.

@@ -11,7 +11,7 @@ type Status struct {
 
 // Status returns what is left of the report's findings, in order ones left out.
 func (r Report) Status(node, config string) Status {
-	findings := Drift(r.After)
+	findings := NotOK(r.After)
 	if findings == nil {
 		findings = []Finding{} // an empty list, not null
 	}

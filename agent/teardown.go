@@ -78,7 +78,7 @@ func Undo(ctx context.Context, k Kernel, base Baseline, alone bool) ([]Step, Obs
 		if len(plan) == 0 || ctx.Err() != nil {
 			return steps, got, nil
 		}
-		tried := Execute(ctx, k, plan)
+		tried := Execute(ctx, k, repairs(plan))
 		steps = append(steps, tried...)
 		if !progress(tried) {
 			return steps, got, nil
@@ -86,6 +86,15 @@ func Undo(ctx context.Context, k Kernel, base Baseline, alone bool) ([]Step, Obs
 	}
 	got, err := k.Observe(ctx, Desired{}.Normal())
 	return steps, got, err
+}
+
+// repairs of a teardown are about nothing but themselves.
+func repairs(plan []Action) []Repair {
+	out := make([]Repair, len(plan))
+	for i, a := range plan {
+		out[i].Action = a
+	}
+	return out
 }
 
 func removals(device string, got Observed) []Action {

@@ -37,7 +37,7 @@ func TestDiffIsTotal(t *testing.T) {
 		if diff := cmp.Diff(findings, agent.Diff(want2, got2), plainly()...); diff != "" {
 			t.Fatalf("seed %d: Diff differs from itself (-first +second):\n%s", seed, diff)
 		}
-		checkOrder(t, agent.Plan(findings))
+		checkOrder(t, agent.Actions(agent.Plan(findings)))
 		audit.check(t, findings)
 		if t.Failed() {
 			t.Fatalf("seed %d: want %+v, got %+v", seed, want, got)
@@ -65,10 +65,10 @@ func (a audit) check(t *testing.T, findings []agent.Finding) {
 	ids := map[string]agent.Finding{}
 	for _, f := range findings {
 		a.form(t, f)
-		if other, ok := ids[f.ID]; ok && (f.Severity != agent.OK || other.Severity != agent.OK) {
+		if other, ok := ids[f.ID()]; ok && (f.Severity != agent.OK || other.Severity != agent.OK) {
 			t.Errorf("two findings with one ID:\n%+v\n%+v", other, f)
 		}
-		ids[f.ID] = f
+		ids[f.ID()] = f
 		if f.Severity != agent.OK && (f.Why == "" && f.Row != nil || f.Want == f.Got) {
 			t.Errorf("a finding that explains nothing: %+v", f)
 		}
@@ -80,12 +80,12 @@ func (a audit) form(t *testing.T, f agent.Finding) {
 	t.Helper()
 	var matches []string
 	for _, form := range a.forms {
-		if !form.Match(f.ID) {
+		if !form.Match(f.ID()) {
 			continue
 		}
 		matches = append(matches, form.Form)
 		if f.Severity != agent.OK && !slices.Contains(form.Severities, f.Severity) {
-			t.Errorf("%s is %s, which is not listed for %s", f.ID, f.Severity, form.Form)
+			t.Errorf("%s is %s, which is not listed for %s", f.ID(), f.Severity, form.Form)
 		}
 		if a.seen[form.Form] == nil {
 			a.seen[form.Form] = map[agent.Severity]bool{}
@@ -93,7 +93,7 @@ func (a audit) form(t *testing.T, f agent.Finding) {
 		a.seen[form.Form][f.Severity] = true
 	}
 	if len(matches) != 1 {
-		t.Errorf("%s has %d of the listed forms, want one: %v", f.ID, len(matches), matches)
+		t.Errorf("%s has %d of the listed forms, want one: %v", f.ID(), len(matches), matches)
 	}
 }
 
@@ -132,7 +132,7 @@ func random(seed uint64) (agent.Desired, agent.Observed) {
 			case 0: // not there
 			case 1:
 				if name != "forwarding" {
-					got.Gaps = append(got.Gaps, agent.Gap{ID: "sysctl/" + key.String(), Err: "no"})
+					got.Gaps = append(got.Gaps, agent.Gap{Subject: agent.SubjectOf(key), Err: "no"})
 				}
 			default:
 				got.Sysctls[key] = r.IntN(5) - 1

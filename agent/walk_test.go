@@ -155,7 +155,7 @@ func (w *walker) safe(a agent.Action, err error) {
 // impossible, and that every VIP is in place or has a reason not to be.
 func (w *walker) converged(r agent.Report, got agent.Observed) {
 	if got.Module.Obstacle == "" {
-		same(w, "", agent.Script(r.Plan), "left to do")
+		same(w, "", agent.Script(agent.Actions(r.Plan)), "left to do")
 		for _, s := range r.Failed() {
 			w.Errorf("%s: %v", s.Action, s.Err)
 		}

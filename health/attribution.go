@@ -45,7 +45,7 @@ func (l *ledger) attribute(r agent.Report) bool {
 	l.traces = l.traces[max(0, len(l.traces)-maxTraces):]
 	found := false
 	for i := len(l.traces) - 1; i >= 0; i-- { // the last one is what was read
-		if d := l.entries[l.traces[i].ID]; d != nil && d.explained(l.traces[i], r.Time) {
+		if d := l.entries[l.traces[i].ID()]; d != nil && d.explained(l.traces[i], r.Time) {
 			d.blame(l.traces[i].By)
 			l.edition++
 			found = true
@@ -71,7 +71,7 @@ func (d *entry) explained(t agent.Trace, now time.Time) bool {
 // reading that has shown what came of them, and those that are too old.
 func (l *ledger) forgetTraces(r agent.Report, named map[string]bool) {
 	l.traces = slices.DeleteFunc(l.traces, func(t agent.Trace) bool {
-		looked := !r.Focused || named[t.ID] || strings.HasPrefix(t.ID, "sysctl/")
+		looked := !r.Focused || named[t.ID()] || strings.HasPrefix(t.ID(), "sysctl/")
 		return looked && t.Time.Before(r.Time.Add(-writeTime)) || t.Time.Before(r.Time.Add(-lateTrace))
 	})
 	if len(l.traces) == 0 {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 )
 
 // A fickle service is reached while it is up.
@@ -116,10 +117,10 @@ func TestIDsHaveForms(t *testing.T) {
 		h.Probes(probed)
 		for _, f := range h.Snapshot().findings() {
 			i := slices.IndexFunc(agent.IDForms(), func(form agent.IDForm) bool {
-				return form.Match(f.ID) && slices.Contains(form.Severities, f.Severity)
+				return form.Match(f.ID()) && slices.Contains(form.Severities, f.Severity)
 			})
 			if i < 0 {
-				t.Errorf("%s (%s) has none of the listed forms", f.ID, f.Severity)
+				t.Errorf("%s (%s) has none of the listed forms", f.ID(), f.Severity)
 				continue
 			}
 			seen[agent.IDForms()[i].Form] = true
@@ -175,7 +176,7 @@ func BenchmarkReport(b *testing.B) {
 	for i := range 1000 {
 		vip := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
 		cfg.VIPs = append(cfg.VIPs, vip)
-		findings = append(findings, seen(vip), agent.Finding{ID: "route/" + vip.String(), Want: "local", Got: "local"})
+		findings = append(findings, seen(vip), agent.Finding{Subject: agenttest.Subject("route/" + vip.String()), Want: "local", Got: "local"})
 	}
 	h := New(cfg)
 	r := report(findings...)

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 )
 
 func get(h http.Handler, method, target string, headers ...string) *httptest.ResponseRecorder {
@@ -134,8 +135,8 @@ func TestStatusJSON(t *testing.T) {
 	cfg.Services, cfg.ProbeInterval = []Service{web}, time.Second
 	h := New(cfg)
 	r := inOrder(critical("route/172.25.84.101"))
-	r.Would = []agent.Action{agent.LinkUp{Device: "tunl0"}}
-	r.Contended = []agent.Contention{{ID: rpFilter, Fix: agent.SetSysctl{}, Times: 12, Owner: []string{"tuned."}}}
+	r.Would = []agent.Repair{{Action: agent.LinkUp{Device: "tunl0"}}}
+	r.Contended = []agent.Contention{{Subject: agenttest.Subject(rpFilter), Fix: agent.SetSysctl{}, Times: 12, Owner: []string{"tuned."}}}
 	h.Report(r, nil)
 	h.SetSources([]Source{{"netlink", "links"}})
 	h.SetConfigProblem("rsagent.yaml:1:1: no")

@@ -12,8 +12,8 @@ func (j *judge) findings() {
 		return
 	}
 	for _, f := range j.in.Report.After {
-		if vip, ok := speaksOf(f); ok {
-			if i, known := j.index[vip]; known {
+		if f.Kind == agent.KindVIP && f.Severity != agent.Unknown {
+			if i, known := j.index[f.VIP]; known {
 				j.marks[i].spoken = true
 			}
 		}
@@ -21,7 +21,7 @@ func (j *judge) findings() {
 		case agent.Critical:
 			j.finding(f, CodeFinding)
 		case agent.Unknown:
-			if mayBlind(f) {
+			if f.Needed() {
 				j.finding(f, CodeUnknown)
 			}
 		}
@@ -29,15 +29,15 @@ func (j *judge) findings() {
 }
 
 func (j *judge) finding(f agent.Finding, code string) {
-	b, name := bears(f)
-	reason := Reason{Code: code, ID: f.ID, Text: sentence(f)}
-	switch b {
-	case onAll:
+	reason := Reason{Code: code, ID: f.ID(), Text: sentence(f)}
+	affects := f.Affects()
+	switch {
+	case affects.All:
 		j.host = append(j.host, reason)
 		j.bad = j.bad || code == CodeFinding
 		j.blind = j.blind || code == CodeUnknown
-	case onOne:
-		i, known := j.index[name]
+	case affects.VIP.IsValid():
+		i, known := j.index[affects.VIP]
 		if !known {
 			return // of a config before this one
 		}
@@ -50,13 +50,13 @@ func (j *judge) finding(f agent.Finding, code string) {
 }
 
 func sentence(f agent.Finding) string {
-	return fmt.Sprintf("%s: want %s, got %s.", f.ID, f.Want, f.Got)
+	return fmt.Sprintf("%s: want %s, got %s.", f.ID(), f.Want, f.Got)
 }
 
 // services marks VIPs whose services do not answer.
 func (j *judge) services() {
 	for _, s := range j.in.Services {
-		i, known := j.index[s.VIP.String()]
+		i, known := j.index[s.VIP]
 		if !known || s.Up {
 			continue
 		}
@@ -86,7 +86,7 @@ func (j *judge) probes() {
 			m.own = append(m.own, Reason{Code: CodeUnproven, VIP: vip, Text: "no packet was sent through the tunnel yet."})
 		case r.Outcome == Failed:
 			m.bad = true
-			m.own = append(m.own, Reason{Code: CodeProbe, VIP: vip, ID: probeID(vip), Text: "a packet through the tunnel was not answered: " + r.Detail + "."})
+			m.own = append(m.own, Reason{Code: CodeProbe, VIP: vip, ID: probeSubject(vip).ID(), Text: "a packet through the tunnel was not answered: " + r.Detail + "."})
 		}
 	}
 }

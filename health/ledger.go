@@ -67,17 +67,17 @@ func (l *ledger) found(r agent.Report, n *news) (named, still map[string]bool) {
 	for i, list := range [][]agent.Finding{r.Before, r.After} {
 		for _, f := range list {
 			if r.Focused {
-				named[f.ID] = true
+				named[f.ID()] = true
 			}
-			if f.Severity == agent.OK || strings.HasPrefix(f.ID, contendedKind+"/") {
+			if f.Severity == agent.OK || strings.HasPrefix(f.ID(), contendedKind+"/") {
 				continue
 			}
 			if i == 1 {
-				still[f.ID] = true
+				still[f.ID()] = true
 			}
-			if !l.differing[f.ID] && !fresh[f.ID] {
-				fresh[f.ID] = true
-				n.came = append(n.came, f.ID)
+			if !l.differing[f.ID()] && !fresh[f.ID()] {
+				fresh[f.ID()] = true
+				n.came = append(n.came, f.ID())
 				l.open(f, r)
 			}
 			l.update(f, r, i == 1)
@@ -89,12 +89,12 @@ func (l *ledger) found(r agent.Report, n *news) (named, still map[string]bool) {
 func (l *ledger) open(f agent.Finding, r agent.Report) {
 	l.drifts++
 	l.edition++
-	d := l.entries[f.ID]
+	d := l.entries[f.ID()]
 	if d == nil {
-		d = &entry{Drift: Drift{ID: f.ID, FirstSeen: r.Time}}
-		l.entries[f.ID] = d
+		d = &entry{Drift: Drift{ID: f.ID(), FirstSeen: r.Time}}
+		l.entries[f.ID()] = d
 	}
-	d.after = later(d.Repaired, l.inOrder(f.ID))
+	d.after = later(d.Repaired, l.inOrder(f.ID()))
 	d.Since, d.LastSeen, d.Repaired, d.Attempts, d.Got = r.Time, time.Time{}, time.Time{}, 0, ""
 	d.Times++
 }
@@ -108,7 +108,7 @@ func later(a, b time.Time) time.Time {
 
 // update keeps the worse of what was found before and after the repair.
 func (l *ledger) update(f agent.Finding, r agent.Report, after bool) {
-	d := l.entries[f.ID]
+	d := l.entries[f.ID()]
 	if d == nil || d.LastSeen.Equal(r.Time) && f.Severity < d.Severity {
 		return // forgotten for want of room, or told already
 	}
@@ -172,7 +172,7 @@ func (l *ledger) close(r agent.Report, named, still map[string]bool, n *news) {
 func (l *ledger) fights(r agent.Report, n *news) {
 	now := make(map[string]bool, len(r.Contended))
 	for _, c := range r.Contended {
-		now[c.ID] = true
+		now[c.ID()] = true
 	}
 	for _, ids := range []map[string]bool{l.contended, now} {
 		for id := range ids {

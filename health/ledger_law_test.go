@@ -126,8 +126,8 @@ func TestKindsAgree(t *testing.T) {
 			}
 			got := kindOfAction(f.Fix)
 			seen[got] = true
-			if want := kindOfID(f.ID, kinds); got != want {
-				t.Errorf("%s is mended by %s, a repair of the kind %s", f.ID, f.Fix, got)
+			if want := kindOfID(f.ID(), kinds); got != want {
+				t.Errorf("%s is mended by %s, a repair of the kind %s", f.ID(), f.Fix, got)
 			}
 		}
 	}

@@ -19,13 +19,13 @@ func TestLedger(t *testing.T) {
 	at := func(i int) time.Time { return start.Add(time.Duration(i) * time.Second) }
 	l.add(agent.Report{Time: at(0)})
 	// Found and repaired in one pass.
-	l.add(agent.Report{Time: at(1), Took: time.Millisecond, Before: []agent.Finding{down}, Done: []agent.Step{{Action: up}}})
+	l.add(agent.Report{Time: at(1), Took: time.Millisecond, Before: []agent.Finding{down}, Done: []agent.Step{{Repair: agent.Repair{Action: up}}}})
 	d := l.list()[0]
 	if d.Open() || d.Times != 1 || d.Action != "ip link set dev tunl0 up" || !d.Repaired.Equal(at(1).Add(time.Millisecond)) || d.By != "unknown" || d.Attempts != 1 {
 		t.Errorf("repaired: %+v", d)
 	}
 	// Found again and not repaired, twice; then gone by itself.
-	failed := []agent.Step{{Action: up, Err: errors.New("no")}}
+	failed := []agent.Step{{Repair: agent.Repair{Action: up}, Err: errors.New("no")}}
 	for i := range 2 {
 		l.add(agent.Report{Time: at(2 + i), Before: []agent.Finding{down}, After: []agent.Finding{down}, Done: failed})
 	}
@@ -47,18 +47,18 @@ func TestLedgerOfFocusedReports(t *testing.T) {
 	add := agent.AddAddr{Device: "tunl0"}
 	vip, other := critical("addr/tunl0/192.0.2.1"), critical("link/tunl0/up")
 	vip.Fix = add
-	inOrder := agent.Finding{ID: vip.ID, Severity: agent.OK}
+	inOrder := agent.Finding{Subject: vip.Subject, Severity: agent.OK}
 	l.add(agent.Report{Time: time.Unix(0, 0), Before: []agent.Finding{other}, After: []agent.Finding{other}})
 	for i := range 3 {
 		l.add(agent.Report{
 			Time: time.Unix(int64(i+1), 0), Focused: true,
-			Before: []agent.Finding{vip}, After: []agent.Finding{inOrder}, Done: []agent.Step{{Action: add}},
+			Before: []agent.Finding{vip}, After: []agent.Finding{inOrder}, Done: []agent.Step{{Repair: agent.Repair{Action: add}}},
 		})
 	}
 	for _, d := range l.list() {
 		switch {
-		case d.ID == other.ID && d.Open() && d.Times == 1:
-		case d.ID == vip.ID && !d.Open() && d.Times == 3 && d.Attempts == 1 && d.Action == add.String():
+		case d.ID == other.ID() && d.Open() && d.Times == 1:
+		case d.ID == vip.ID() && !d.Open() && d.Times == 3 && d.Attempts == 1 && d.Action == add.String():
 		default:
 			t.Errorf("%+v", d)
 		}
@@ -73,7 +73,7 @@ func TestLedgerIsBounded(t *testing.T) {
 	var l ledger
 	var many []agent.Finding
 	for i := range 3 * ledgerSize {
-		many = append(many, critical(fmt.Sprint("addr/tunl0/", i)))
+		many = append(many, critical(fmt.Sprintf("addr/tunl0/10.0.%d.%d", i/256, i%256)))
 	}
 	for i := range 3 {
 		l.add(agent.Report{Time: time.Unix(int64(i), 0), Before: many, After: many})

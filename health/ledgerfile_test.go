@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
@@ -34,7 +35,7 @@ func drifted(l *ledger) {
 	l.add(agent.Report{Time: moment(0), Took: time.Millisecond})
 	l.add(look(100, "1", wrote(99, "1", "sysctl")))
 	fight := look(250, "1", wrote(249, "1", "tuned"))
-	fight.Contended = []agent.Contention{{ID: rpFilter}}
+	fight.Contended = []agent.Contention{{Subject: agenttest.Subject(rpFilter)}}
 	l.add(fight)
 	gone := critical("addr/tunl0/172.25.84.100")
 	gone.Why = "packets for the VIP are not ours."

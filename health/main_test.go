@@ -8,6 +8,7 @@ import (
 	"go.uber.org/goleak"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,11 +20,11 @@ var (
 
 // seen is the row of a VIP that is in place.
 func seen(vip netip.Addr) agent.Finding {
-	return agent.Finding{ID: "addr/tunl0/" + vip.String(), Want: "present", Got: "present"}
+	return agent.Finding{Subject: agenttest.Subject("addr/tunl0/" + vip.String()), Want: "present", Got: "present"}
 }
 
 func critical(id string) agent.Finding {
-	return agent.Finding{ID: id, Severity: agent.Critical, Want: "present", Got: "absent"}
+	return agent.Finding{Subject: agenttest.Subject(id), Severity: agent.Critical, Want: "present", Got: "absent"}
 }
 
 func report(findings ...agent.Finding) agent.Report {

@@ -2,6 +2,7 @@ package health
 
 import (
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 
@@ -107,7 +108,7 @@ func (m *metrics) collectVIPs(s Snapshot, g gauge) {
 	for _, v := range s.Verdict.VIPs {
 		vip := v.VIP.String()
 		g(m.vipReady, one(v.Ready), vip)
-		if p, known := present[vip]; known {
+		if p, known := present[v.VIP]; known {
 			g(m.vipPresent, one(p), vip)
 		}
 		if r, ok := s.Probes[v.VIP]; ok && r.Outcome != CouldNotTell {
@@ -132,7 +133,7 @@ func (m *metrics) collectFindings(s Snapshot, g gauge) {
 	findings := s.Status().Findings
 	seen := map[string]bool{}
 	for _, f := range findings {
-		id := strings.ToValidUTF8(f.ID, "?")
+		id := strings.ToValidUTF8(f.ID(), "?")
 		if key := id + " " + f.Severity.String(); !seen[key] && len(seen) < maxFindings {
 			seen[key] = true
 			g(m.finding, 1, id, f.Severity.String())
@@ -147,7 +148,7 @@ func (m *metrics) collectFindings(s Snapshot, g gauge) {
 func (m *metrics) collectDaemon(s Snapshot, g gauge) {
 	seen := map[string]bool{}
 	for _, c := range s.Report.Contended {
-		if id := strings.ToValidUTF8(c.ID, "?"); !seen[id] && len(seen) < maxFindings {
+		if id := strings.ToValidUTF8(c.ID(), "?"); !seen[id] && len(seen) < maxFindings {
 			seen[id] = true
 			g(m.contended, 1, id)
 		}
@@ -162,12 +163,12 @@ func (m *metrics) collectDaemon(s Snapshot, g gauge) {
 }
 
 // presence tells for each VIP the report speaks of whether it is on the tunnel.
-func presence(findings []agent.Finding) map[string]bool {
-	out := map[string]bool{}
+func presence(findings []agent.Finding) map[netip.Addr]bool {
+	out := map[netip.Addr]bool{}
 	for _, f := range findings {
-		if vip, ok := speaksOf(f); ok {
-			before, seen := out[vip]
-			out[vip] = f.Severity != agent.Critical && (before || !seen)
+		if f.Kind == agent.KindVIP && f.Severity != agent.Unknown {
+			before, seen := out[f.VIP]
+			out[f.VIP] = f.Severity != agent.Critical && (before || !seen)
 		}
 	}
 	return out

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 )
 
 // fullHealth has something in every metric.
@@ -18,8 +19,8 @@ func fullHealth() *Health {
 	cfg.ProbeInterval = time.Second
 	h := New(cfg)
 	r := inOrder(critical("shadow/\xff"), critical("shadow/\xfe"), critical("link/tunl0/up"), critical("link/tunl0/up"))
-	r.Contended = []agent.Contention{{ID: "shadow/\xff", Fix: agent.LinkUp{}}, {ID: "shadow/\xfe", Fix: agent.LinkUp{}}, {ID: "link/tunl0/up", Fix: agent.LinkUp{}}}
-	r.Done = []agent.Step{{Action: agent.LinkUp{Device: "tunl0"}, Err: errors.New("no")}}
+	r.Contended = []agent.Contention{{Subject: agenttest.Subject("shadow/\xff"), Fix: agent.LinkUp{}}, {Subject: agenttest.Subject("shadow/\xfe"), Fix: agent.LinkUp{}}, {Subject: agenttest.Subject("link/tunl0/up"), Fix: agent.LinkUp{}}}
+	r.Done = []agent.Step{{Repair: agent.Repair{Action: agent.LinkUp{Device: "tunl0"}}, Err: errors.New("no")}}
 	h.Report(r, nil)
 	h.SetSources([]Source{{"netlink", "links, addresses, rp_filter"}, {"poll", "every 1s"}})
 	h.SetConfigProblem("rsagent.yaml:1:1: no")

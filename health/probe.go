@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"rsagent/agent"
 )
 
 // An Outcome is what a probe of the data path says.
@@ -37,8 +39,11 @@ func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil 
 type ProbeResult struct {
 	Outcome Outcome       `json:"outcome"`
 	Detail  string        `json:"detail,omitempty"` // what stopped the packet, or why it could not be told; no period
+	Hop     agent.Hop     `json:"-"`                // where the packet was stopped, if Failed
 	Took    time.Duration `json:"took_ns,omitempty"`
 	Time    time.Time     `json:"time"`
 }
 
-func probeID(vip netip.Addr) string { return "probe/" + vip.String() }
+func probeSubject(vip netip.Addr) agent.Subject {
+	return agent.Subject{Kind: agent.KindProbe, VIP: vip}
+}

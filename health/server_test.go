@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 )
 
 // serve runs the server on loopback, with a single turn.
@@ -107,7 +108,7 @@ func TestAnswersAreStable(t *testing.T) {
 		return strings.Join(out, "")
 	}
 	first := strip(raw(t, addr, "GET /readyz HTTP/1.0\r\n\r\n"))
-	h.Report(inOrder(agent.Finding{ID: "senders", Severity: agent.Warning}), nil)
+	h.Report(inOrder(agent.Finding{Subject: agenttest.Subject("senders"), Severity: agent.Warning}), nil)
 	if second := strip(raw(t, addr, "GET /readyz HTTP/1.0\r\n\r\n")); first != second {
 		t.Errorf("%q, then %q", first, second)
 	}

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"rsagent/agent"
 )
 
 // A Service must answer on its VIP for the VIP to be ready.
@@ -22,7 +24,11 @@ func (s Service) Addr() netip.AddrPort { return netip.AddrPortFrom(s.VIP, s.Port
 
 // ID names the service in findings: service/172.25.84.100:80, with the path if
 // there is one.
-func (s Service) ID() string { return "service/" + s.Addr().String() + s.HTTPPath }
+func (s Service) ID() string { return s.subject().ID() }
+
+func (s Service) subject() agent.Subject {
+	return agent.Subject{Kind: agent.KindService, VIP: s.VIP, Port: s.Port, Name: s.HTTPPath}
+}
 
 func (s Service) port() string { return strconv.Itoa(int(s.Port)) }
 

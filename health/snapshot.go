@@ -88,7 +88,7 @@ func (s Snapshot) findings() []agent.Finding {
 			continue
 		}
 		out = append(out, agent.Finding{
-			ID: r.ID(), Severity: agent.Critical, Want: "answers", Got: r.Detail,
+			Subject: r.subject(), Severity: agent.Critical, Want: "answers", Got: r.Detail,
 			Why: fmt.Sprintf("what the director sends for %s reaches this host, and nobody serves it.", r.VIP),
 			Row: &agent.Row{Subject: "service", Name: r.Addr().String(), Want: "answers", Got: r.Detail},
 		})
@@ -100,7 +100,7 @@ func (s Snapshot) findings() []agent.Finding {
 		case !s.Probing || !probed || r.Outcome == Passed:
 		case r.Outcome == Failed:
 			out = append(out, agent.Finding{
-				ID: probeID(v.VIP), Severity: agent.Critical, Want: "answered", Got: "no answer",
+				Subject: probeSubject(v.VIP), Severity: agent.Critical, Want: "answered", Got: "no answer",
 				Why: "a packet sent through the tunnel was not answered: " + r.Detail + ".",
 				Row: &agent.Row{Subject: "probe", Name: v.VIP.String(), Want: "answered", Got: "no answer"},
 			})
@@ -110,7 +110,7 @@ func (s Snapshot) findings() []agent.Finding {
 	}
 	if untold != "" {
 		out = append(out, agent.Finding{
-			ID: "probe", Severity: agent.Warning, Want: "answered", Got: "could not tell",
+			Subject: agent.Subject{Kind: agent.KindProbeResult}, Severity: agent.Warning, Want: "answered", Got: "could not tell",
 			Why: "the path is judged by the settings alone: " + untold + ".",
 			Row: &agent.Row{Subject: "probe", Name: "data path", Want: "answered", Got: "could not tell"},
 		})

@@ -86,7 +86,7 @@ func (s Snapshot) JSON() StatusJSON {
 		Stopping: s.Stopping, Version: s.Version, Started: s.Started, Evaluated: s.Seen,
 		Age: max(s.Age(), 0).Seconds(), Took: s.Report.Took.Seconds(), Interval: s.Policy.Interval.Seconds(),
 		Rise: s.Policy.Rise, Fall: s.Policy.Fall, Problem: s.Problem,
-		Refused: s.Refused, Events: orEmpty(s.Sources), Contended: s.fights(), Would: commands(s.Report.Would),
+		Refused: s.Refused, Events: orEmpty(s.Sources), Contended: s.fights(), Would: commands(agent.Actions(s.Report.Would)),
 		Drifts: orEmpty(s.Drifts[:min(len(s.Drifts), lastDrifts)]), DriftTotal: s.Totals.Drifts,
 		Repairs: map[string]int{"done": s.Totals.Repaired, "failed": s.Totals.Failed},
 	}
@@ -111,7 +111,7 @@ func (s Snapshot) JSON() StatusJSON {
 func (s Snapshot) fights() []FightJSON {
 	out := make([]FightJSON, len(s.Report.Contended))
 	for i, c := range s.Report.Contended {
-		out[i] = FightJSON{ID: c.ID, Since: c.Since, Times: c.Times, Next: c.Until, Fix: c.Fix.String(), By: c.By.String(), Owner: c.Owner}
+		out[i] = FightJSON{ID: c.ID(), Since: c.Since, Times: c.Times, Next: c.Until, Fix: c.Fix.String(), By: c.By.String(), Owner: c.Owner}
 	}
 	return out
 }

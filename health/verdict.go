@@ -110,7 +110,7 @@ func Evaluate(in Input) Verdict {
 // judge gathers what speaks against each VIP.
 type judge struct {
 	in    Input
-	index map[string]int
+	index map[netip.Addr]int
 	host  []Reason // against every VIP
 	marks []mark
 	bad   bool // every VIP
@@ -125,9 +125,9 @@ type mark struct {
 }
 
 func newJudge(in Input) *judge {
-	j := &judge{in: in, index: make(map[string]int, len(in.VIPs)), marks: make([]mark, len(in.VIPs))}
+	j := &judge{in: in, index: make(map[netip.Addr]int, len(in.VIPs)), marks: make([]mark, len(in.VIPs))}
 	for i, vip := range in.VIPs {
-		j.index[vip.String()] = i
+		j.index[vip] = i
 	}
 	return j
 }

@@ -57,7 +57,7 @@ func (r rig) reading(t *testing.T, want agent.Desired) agent.Observed {
 // announced is what a diff makes of a reading, but for arp_*: their changes are
 // not announced, and a focused reading may have them from a moment ago.
 func announced(want agent.Desired, got agent.Observed) []agent.Finding {
-	return slices.DeleteFunc(agent.Diff(want, got), func(f agent.Finding) bool { return strings.Contains(f.ID, ".arp_") })
+	return slices.DeleteFunc(agent.Diff(want, got), func(f agent.Finding) bool { return strings.Contains(f.ID(), ".arp_") })
 }
 
 // testHintsName holds hints to what they are about.

@@ -30,7 +30,7 @@ func (r rig) pass(t *testing.T, s agent.Store) agent.Report {
 	for _, step := range report.Failed() {
 		t.Errorf("%s: %v", step.Action, step.Err)
 	}
-	if plan := agent.Script(report.Plan); plan != "" {
+	if plan := agent.Script(agent.Actions(report.Plan)); plan != "" {
 		t.Errorf("left to do:\n%s", plan)
 	}
 	return report
@@ -64,7 +64,7 @@ func testThereAndBack(t *testing.T, r rig) {
 	before := r.Dump()
 	var s MemStore
 	if report := r.pass(t, &s); report.State() != agent.OK {
-		t.Errorf("state %v, want ok: %+v", report.State(), agent.Drift(report.After))
+		t.Errorf("state %v, want ok: %+v", report.State(), agent.NotOK(report.After))
 	}
 	r.hasAddrs(t, "tunl0", "172.25.84.100/32 tunl0:rs")
 	if again := r.pass(t, &s); len(again.Done) > 0 {
@@ -91,9 +91,9 @@ func testTyped(t *testing.T, r rig) {
 	Type(t, r, ClassicNetwork, "ip addr add 172.25.84.100/32 dev tunl0")
 	var s MemStore
 	report, found := agent.Look(t.Context(), r, &s, desired())
-	Type(t, r, agent.Script(report.Plan))
+	Type(t, r, agent.Script(agent.Actions(report.Plan)))
 	typed := r.Dump()
-	base, _ := agent.Baseline{}.Record(found, report.Plan)
+	base, _ := agent.Baseline{}.Record(found, agent.Actions(report.Plan))
 	undo := agent.Teardown(base, "tunl0", r.look(t), false)
 	Type(t, r, agent.Script(undo))
 	r.same(t, Render(found), "after the typed teardown")

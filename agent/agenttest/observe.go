@@ -62,10 +62,10 @@ func (h *host) read(got *agent.Observed, scope string, c conf, hidden map[sysctl
 		if why, ok := hidden[key]; !ok {
 			got.Sysctls[key] = value
 		} else if scope == sysctl.All && name != forwarding {
-			got.Gaps = append(got.Gaps, agent.Gap{ID: "sysctl/" + key.String(), Err: fmt.Sprintf("sysctl %s: %s", key, why)})
+			got.Gaps = append(got.Gaps, agent.Gap{Subject: agent.SubjectOf(key), Err: fmt.Sprintf("sysctl %s: %s", key, why)})
 		}
 	}
-	slices.SortFunc(got.Gaps, func(a, b agent.Gap) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(got.Gaps, func(a, b agent.Gap) int { return strings.Compare(a.ID(), b.ID()) })
 }
 
 // verdict follows __fib_validate_source for a client from afar and a VIP that

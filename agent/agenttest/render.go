@@ -72,7 +72,7 @@ func end(a netip.Addr) string {
 func Essence(findings []agent.Finding) []string {
 	var out []string
 	for _, f := range findings {
-		line := f.ID + " " + f.Severity.String() + " " + f.Want + " " + f.Got
+		line := f.ID() + " " + f.Severity.String() + " " + f.Want + " " + f.Got
 		if f.Fix != nil {
 			line += " " + f.Fix.String()
 		}

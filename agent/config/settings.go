@@ -52,12 +52,12 @@ var settings = []setting{
 		read:  func(c *Config, v value) string { return v.either(&c.Desired.RemoveStrays, "report", "remove") },
 		show:  func(c Config) string { return pick(c.Desired.RemoveStrays, "report", "remove") },
 	},
-	policy(agent.KindTunnel, "With mode: enforce, whether to repair the module and the device, or only to report them.",
+	policy(agent.PolicyTunnel, "With mode: enforce, whether to repair the module and the device, or only to report them.",
 		func(p *agent.Policy) *bool { return &p.ReportTunnel }),
-	policy(agent.KindSysctl, "The same for settings. While an ARP setting is wrong and only reported, no VIP is added: it\n"+
+	policy(agent.PolicySysctl, "The same for settings. While an ARP setting is wrong and only reported, no VIP is added: it\n"+
 		"would be taken from the director.", func(p *agent.Policy) *bool { return &p.ReportSysctl }),
-	policy(agent.KindAddresses, "The same for addresses.", func(p *agent.Policy) *bool { return &p.ReportAddresses }),
-	policy(agent.KindPersist, "The same for the file under /run/sysctl.d, which persist is about.",
+	policy(agent.PolicyAddresses, "The same for addresses.", func(p *agent.Policy) *bool { return &p.ReportAddresses }),
+	policy(agent.PolicyPersist, "The same for the file under /run/sysctl.d, which persist is about.",
 		func(p *agent.Policy) *bool { return &p.ReportPersist }),
 	{
 		name: "mss",
@@ -156,7 +156,7 @@ var settings = []setting{
 }
 
 // policy is the setting for one kind of repair.
-func policy(kind agent.Kind, about string, reported func(*agent.Policy) *bool) setting {
+func policy(kind agent.PolicyKind, about string, reported func(*agent.Policy) *bool) setting {
 	return setting{
 		name:  "policy." + string(kind),
 		want:  "enforce or report",

@@ -48,7 +48,7 @@ func (k *Host) linkTraces(m *syscall.NetlinkMessage, name string) []agent.Trace 
 	if !known || who.PID == os.Getpid() {
 		return nil
 	}
-	return []agent.Trace{{Time: who.Time, ID: "link/" + name + "/up", New: "down", By: actor(who)}}
+	return []agent.Trace{{Time: who.Time, Subject: agent.Subject{Kind: agent.KindLinkUp, Device: name}, New: "down", By: actor(who)}}
 }
 
 func actor(who audit.Who) agent.Actor { return agent.Actor{PID: who.PID, UID: who.UID, Comm: who.Comm} }

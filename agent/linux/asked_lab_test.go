@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 	"rsagent/agent/audit"
 )
 
@@ -71,7 +72,7 @@ func TestHintsNameWhoAsked(t *testing.T) {
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v %s", row.script, err, out)
 		}
-		want := []agent.Trace{{ID: row.id, New: row.got, By: agent.Actor{PID: c.Process.Pid, Comm: "ip"}}}
+		want := []agent.Trace{{Subject: agenttest.Subject(row.id), New: row.got, By: agent.Actor{PID: c.Process.Pid, Comm: "ip"}}}
 		if diff := cmp.Diff(want, traced(t, hints), cmpopts.IgnoreFields(agent.Trace{}, "Time")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", row.script, diff)
 		}

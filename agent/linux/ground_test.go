@@ -107,7 +107,7 @@ func TestSuspicion(t *testing.T) {
 // A write that the kernel announces itself is a hint for its author's sake
 // alone; any other is looked at when it is about to happen, and when it has.
 func TestWitnessed(t *testing.T) {
-	trace := []agent.Trace{{ID: "sysctl/" + allFilter.String(), By: agent.Actor{PID: 1}}}
+	trace := []agent.Trace{{Subject: agent.SubjectOf(allFilter), By: agent.Actor{PID: 1}}}
 	for _, row := range []struct {
 		name  string
 		hint  agent.Hint

@@ -51,7 +51,7 @@ func (k *Host) Observe(ctx context.Context, want agent.Desired) (agent.Observed,
 		return got, err
 	}
 	if got.Gateways, got.Source, err = k.wayOut(got.Links, got.Addrs); err != nil {
-		got.Gaps = append(got.Gaps, agent.Gap{ID: "gateway", Err: "route look-up: " + err.Error()})
+		got.Gaps = append(got.Gaps, agent.Gap{Subject: agent.Subject{Kind: agent.KindGateway}, Err: "route look-up: " + err.Error()})
 	}
 	k.remember(got)
 	if want.Focused {
@@ -141,7 +141,7 @@ func (k *Host) shared(got *agent.Observed, scopes []string) {
 				continue
 			}
 			if scope == sysctl.All && name != forwarding {
-				got.Gaps = append(got.Gaps, agent.Gap{ID: "sysctl/" + key.String(), Err: readable(err)})
+				got.Gaps = append(got.Gaps, agent.Gap{Subject: agent.SubjectOf(key), Err: readable(err)})
 			}
 		}
 	}

@@ -114,11 +114,11 @@ func TestReflex(t *testing.T) {
 		atOnce := 0
 		for range tries { // a pass that is just being made is no worse
 			r := k.tamper(row.tamper...)
-			if len(r.Done) != 1 || r.Done[0].Err != nil || r.Done[0].Action.String() != row.repair || len(agent.Drift(r.Before)) == 0 {
-				t.Errorf("%v: done %v, before %+v", row.tamper, r.Done, agent.Drift(r.Before))
+			if len(r.Done) != 1 || r.Done[0].Err != nil || r.Done[0].Action.String() != row.repair || len(agent.NotOK(r.Before)) == 0 {
+				t.Errorf("%v: done %v, before %+v", row.tamper, r.Done, agent.NotOK(r.Before))
 			}
-			if before := agent.Drift(r.Before); before[0].ID != row.id || agent.Worst(r.After) > agent.Warning {
-				t.Errorf("%v: before %+v, after %+v", row.tamper, before, agent.Drift(r.After))
+			if before := agent.NotOK(r.Before); before[0].ID() != row.id || agent.Worst(r.After) > agent.Warning {
+				t.Errorf("%v: before %+v, after %+v", row.tamper, before, agent.NotOK(r.After))
 			}
 			if len(r.applied) == 0 {
 				atOnce++

@@ -108,7 +108,7 @@ func written(w audit.Write, netns uint64) (agent.Hint, bool) {
 	}
 	h := agent.Hint{Keys: []sysctl.Key{key}}
 	if w.NetNS == netns {
-		t := agent.Trace{Time: w.Time, ID: "sysctl/" + key.String(), Old: w.Old, New: w.New, By: agent.Actor{PID: w.PID}}
+		t := agent.Trace{Time: w.Time, Subject: agent.SubjectOf(key), Old: w.Old, New: w.New, By: agent.Actor{PID: w.PID}}
 		if w.UID >= 0 {
 			t.By.UID, t.By.Comm = w.UID, w.Comm
 		}

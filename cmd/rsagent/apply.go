@@ -56,7 +56,7 @@ func (a *app) printPlan(report agent.Report, cfg config.Config) error {
 	}
 	switch n := len(plan); {
 	case n > 0:
-		t.printf("# %s: %s, in this order\n%s", node(), plural(n, "command"), agent.Script(plan))
+		t.printf("# %s: %s, in this order\n%s", node(), plural(n, "command"), agent.Script(agent.Actions(plan)))
 	case len(left) > 0:
 	case report.State() == agent.OK:
 		t.printf("# %s: in order, nothing to do\n", node())
@@ -68,7 +68,7 @@ func (a *app) printPlan(report agent.Report, cfg config.Config) error {
 	}
 	if len(left) > 0 {
 		t.printf("# %s: %s that policy leaves to you, or that would be unsafe without\n", node(), plural(len(left), "command"))
-		for line := range strings.Lines(agent.Script(left)) {
+		for line := range strings.Lines(agent.Script(agent.Actions(left))) {
 			t.printf("# %s", line)
 		}
 	}

@@ -51,25 +51,25 @@ func newChanges(prev, now agent.Report, entry func(id string) (health.Drift, boo
 	known, before, left := byID(prev.After), byID(now.Before), byID(now.After)
 	out := changes{at: now.Time, deeds: deeds(prev, now)}
 	add := func(list []change, f agent.Finding, event, fight string) []change {
-		if strings.HasPrefix(f.ID, contended+"/") {
+		if strings.HasPrefix(f.ID(), contended+"/") {
 			return append(list, change{event: fight, finding: f})
 		}
-		d, _ := entry(f.ID)
+		d, _ := entry(f.ID())
 		return append(list, change{event, f, d})
 	}
-	for _, f := range agent.Drift(now.Before) {
-		if old, ok := known[f.ID]; !ok || old.Severity != f.Severity || old.Got != f.Got {
+	for _, f := range agent.NotOK(now.Before) {
+		if old, ok := known[f.ID()]; !ok || old.Severity != f.Severity || old.Got != f.Got {
 			out.found = add(out.found, f, drifted, contended)
 		}
 	}
-	for _, f := range agent.Drift(now.After) {
-		_, old := known[f.ID]
-		if _, seen := before[f.ID]; !seen && !old {
+	for _, f := range agent.NotOK(now.After) {
+		_, old := known[f.ID()]
+		if _, seen := before[f.ID()]; !seen && !old {
 			out.came = add(out.came, f, drifted, contended)
 		}
 	}
-	for _, f := range union(agent.Drift(prev.After), agent.Drift(now.Before)) {
-		if _, still := left[f.ID]; !still {
+	for _, f := range union(agent.NotOK(prev.After), agent.NotOK(now.Before)) {
+		if _, still := left[f.ID()]; !still {
 			out.gone = add(out.gone, f, repaired, settled)
 		}
 	}
@@ -81,7 +81,7 @@ func deeds(prev, now agent.Report) []deed {
 	for _, list := range [][]agent.Finding{now.After, now.Before} {
 		for _, f := range list {
 			if f.Fix != nil {
-				ids[f.Fix] = f.ID
+				ids[f.Fix] = f.ID()
 			}
 		}
 	}
@@ -101,8 +101,8 @@ func deeds(prev, now agent.Report) []deed {
 
 func byID(findings []agent.Finding) map[string]agent.Finding {
 	out := map[string]agent.Finding{}
-	for _, f := range agent.Drift(findings) {
-		out[f.ID] = f
+	for _, f := range agent.NotOK(findings) {
+		out[f.ID()] = f
 	}
 	return out
 }
@@ -121,8 +121,8 @@ func union(a, b []agent.Finding) []agent.Finding {
 	var out []agent.Finding
 	for _, list := range [][]agent.Finding{a, b} {
 		for _, f := range list {
-			if !seen[f.ID] {
-				seen[f.ID] = true
+			if !seen[f.ID()] {
+				seen[f.ID()] = true
 				out = append(out, f)
 			}
 		}

@@ -76,7 +76,7 @@ func (a *app) unknown(output string, err error) {
 	switch output {
 	case "json":
 		_ = printJSON(a.stdout, agent.Status{State: agent.Unknown, Node: node(), Findings: []agent.Finding{{
-			ID: "config", Severity: agent.Unknown, Want: "a config for this host", Got: "could not tell", Why: err.Error(),
+			Subject: agent.Subject{Kind: agent.KindConfig}, Severity: agent.Unknown, Want: "a config for this host", Got: "could not tell", Why: err.Error(),
 		}}})
 	case "nagios":
 		fmt.Fprintf(a.stdout, "RSAGENT UNKNOWN - %s\n", firstLine(err.Error()))

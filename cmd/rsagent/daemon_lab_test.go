@@ -156,11 +156,11 @@ func (s *realServer) settle(limit time.Duration) (time.Duration, agent.Observed)
 // amiss says what is left to do, or which VIP is not in place without a reason
 // that the agent must respect.
 func amiss(want agent.Desired, r agent.Report, got agent.Observed) string {
-	if left := agent.Script(r.Plan); left != "" {
+	if left := agent.Script(agent.Actions(r.Plan)); left != "" {
 		return left
 	}
 	if r.State() == agent.Unknown {
-		return fmt.Sprintf("could not tell: %+v", agent.Drift(r.After))
+		return fmt.Sprintf("could not tell: %+v", agent.NotOK(r.After))
 	}
 	if _, found := got.Tunnel(); !found {
 		if taken, ok := got.Link(want.Device); ok && taken.Kind != "ipip" {
@@ -170,7 +170,7 @@ func amiss(want agent.Desired, r agent.Report, got agent.Observed) string {
 	}
 	for _, vip := range want.VIPs {
 		id := "addr/" + r.Device + "/" + vip.String()
-		i := slices.IndexFunc(r.After, func(f agent.Finding) bool { return f.ID == id })
+		i := slices.IndexFunc(r.After, func(f agent.Finding) bool { return f.ID() == id })
 		held := i >= 0 && strings.Contains(r.After[i].Why, "It is not added, because")
 		if v, here := got.Verdicts[vip]; !held && (!here || !v.Local && !v.OnLinkOnly) {
 			return fmt.Sprintf("%s: in place %v, verdict %+v", vip, here, v)

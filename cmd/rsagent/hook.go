@@ -48,7 +48,7 @@ type hookEvent struct {
 func (c change) hookEvent(node string, at time.Time) hookEvent {
 	f, d := c.finding, c.drift
 	out := hookEvent{
-		Event: c.event, Node: node, Time: at, ID: f.ID, Severity: f.Severity.String(), Want: f.Want, Got: f.Got, Why: f.Why,
+		Event: c.event, Node: node, Time: at, ID: f.ID(), Severity: f.Severity.String(), Want: f.Want, Got: f.Got, Why: f.Why,
 		By: d.By, Action: d.Action, Times: d.Times,
 	}
 	if c.event == repaired && !d.Repaired.IsZero() {

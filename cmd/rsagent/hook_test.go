@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 	"rsagent/agent/config"
 	"rsagent/health"
 )
@@ -25,7 +26,7 @@ import (
 func TestHookEvents(t *testing.T) {
 	t.Parallel()
 	at := time.UnixMilli(1_800_000_000_000).UTC()
-	finding := agent.Finding{ID: rpFilter, Severity: agent.Critical, Want: "0", Got: "1", Why: "it drops."}
+	finding := agent.Finding{Subject: agenttest.Subject(rpFilter), Severity: agent.Critical, Want: "0", Got: "1", Why: "it drops."}
 	entry := health.Drift{ID: rpFilter, By: "sysctl[4711] uid 0", Action: "sysctl -w a=0", Times: 2, Since: at, Repaired: at.Add(1500 * time.Microsecond)}
 	for _, test := range []struct {
 		event hookEvent

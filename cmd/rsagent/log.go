@@ -67,7 +67,7 @@ func (c change) drifted(log logrus.FieldLogger) {
 // fields are those of every line about a finding. What is not known is left
 // out; who did it is said to be unknown.
 func (c change) fields() logrus.Fields {
-	out := logrus.Fields{"id": c.finding.ID, "want": c.finding.Want, "got": c.finding.Got}
+	out := logrus.Fields{"id": c.finding.ID(), "want": c.finding.Want, "got": c.finding.Got}
 	d := c.drift
 	if d.ID == "" {
 		return out
@@ -99,10 +99,10 @@ func part(prev, focused agent.Report) agent.Report {
 	seen := map[string]bool{}
 	for _, list := range [][]agent.Finding{focused.Before, focused.After} {
 		for _, f := range list {
-			seen[f.ID] = true
+			seen[f.ID()] = true
 		}
 	}
-	prev.After = slices.DeleteFunc(slices.Clone(prev.After), func(f agent.Finding) bool { return !seen[f.ID] })
+	prev.After = slices.DeleteFunc(slices.Clone(prev.After), func(f agent.Finding) bool { return !seen[f.ID()] })
 	return prev
 }
 

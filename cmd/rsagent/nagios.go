@@ -11,17 +11,17 @@ import (
 // data in the first line, a line for each finding after it. The separator |
 // is kept out of the text, as the plugin guidelines demand.
 func nagios(report agent.Report, want agent.Desired) string {
-	drift := agent.Drift(report.After)
+	drift := agent.NotOK(report.After)
 	var b strings.Builder
 	fmt.Fprintf(&b, "RSAGENT %s - %s", strings.ToUpper(report.State().String()), summary(report.After))
 	if worst, ok := first(drift, report.State()); ok {
-		fmt.Fprintf(&b, ": %s is %s, want %s", worst.ID, clean(worst.Got), clean(worst.Want))
+		fmt.Fprintf(&b, ": %s is %s, want %s", worst.ID(), clean(worst.Got), clean(worst.Want))
 	}
 	fmt.Fprintf(&b, " | critical=%d warning=%d unknown=%d vips=%d present=%d time=%.3fs\n",
 		agent.Count(drift, agent.Critical), agent.Count(drift, agent.Warning), agent.Count(drift, agent.Unknown),
 		len(want.VIPs), present(report.After, want), report.Took.Seconds())
 	for _, f := range drift {
-		fmt.Fprintf(&b, "%s: %s is %s, want %s\n", f.Severity, f.ID, clean(f.Got), clean(f.Want))
+		fmt.Fprintf(&b, "%s: %s is %s, want %s\n", f.Severity, f.ID(), clean(f.Got), clean(f.Want))
 	}
 	return b.String()
 }
@@ -39,7 +39,7 @@ func first(findings []agent.Finding, s agent.Severity) (agent.Finding, bool) {
 func present(findings []agent.Finding, want agent.Desired) int {
 	n := 0
 	for _, f := range findings {
-		if strings.HasPrefix(f.ID, "addr/") && f.Row != nil && strings.HasPrefix(f.Row.Got, "present") && strings.HasPrefix(f.Row.Want, "on ") {
+		if f.Kind == agent.KindVIP && f.Severity < agent.Unknown {
 			n++
 		}
 	}

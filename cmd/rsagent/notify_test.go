@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 )
 
 // listen stands in for systemd, and returns what was said since the last call.
@@ -42,7 +43,7 @@ func listen(t *testing.T) (said func() []string) {
 func TestReadyOnceAndOnlyWithAVerifiedPass(t *testing.T) {
 	said := listen(t)
 	n := newNotifier()
-	worse := []agent.Finding{{ID: "link/tunl0", Severity: agent.Critical}}
+	worse := []agent.Finding{{Subject: agenttest.Subject("link/tunl0"), Severity: agent.Critical}}
 	n.pass(agent.Report{}, errors.New("state: read-only file system\nand more"))
 	n.pass(agent.Report{}, nil)
 	n.pass(agent.Report{}, nil)

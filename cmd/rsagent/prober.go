@@ -144,7 +144,7 @@ func (p *probing) report(results []probe.Result) {
 // verdictOf takes a refusal for a path that works: what listens is for the
 // service checks to say.
 func verdictOf(r probe.Result) health.ProbeResult {
-	out := health.ProbeResult{Took: r.RTT, Time: r.Time, Detail: r.Why, Outcome: health.CouldNotTell}
+	out := health.ProbeResult{Took: r.RTT, Time: r.Time, Detail: r.Why, Hop: r.Cause.Hop(), Outcome: health.CouldNotTell}
 	switch {
 	case r.Outcome.PathWorks():
 		out.Outcome, out.Detail = health.Passed, ""

@@ -147,7 +147,7 @@ func (d *daemon) report(r agent.Report, err error) {
 	d.teller.report(d.prev, r)
 	d.notify.pass(r, err)
 	d.prev = r
-	d.prev.Before, d.prev.After = nil, agent.Drift(r.After) // nobody asks for more, with each event
+	d.prev.Before, d.prev.After = nil, agent.NotOK(r.After) // nobody asks for more, with each event
 	if err == nil {
 		d.failed = ""
 		return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 	"rsagent/health"
 	"rsagent/sysctl"
 )
@@ -19,14 +21,14 @@ const rpFilter = "sysctl/net.ipv4.conf.all.rp_filter"
 func repair(traces ...agent.Trace) agent.Report {
 	fix := agent.SetSysctl{Key: sysctl.Key{Scope: sysctl.All, Name: sysctl.RPFilter}}
 	return agent.Report{
-		Time: time.Now(), Took: 1200 * time.Microsecond, Focused: true, Traces: traces, Done: []agent.Step{{Action: fix}},
-		Before: []agent.Finding{{ID: rpFilter, Severity: agent.Critical, Want: "0", Got: "1", Fix: fix}},
-		After:  []agent.Finding{{ID: rpFilter, Want: "0", Got: "0"}},
+		Time: time.Now(), Took: 1200 * time.Microsecond, Focused: true, Traces: traces, Done: []agent.Step{{Repair: agent.Repair{Action: fix}}},
+		Before: []agent.Finding{{Subject: agenttest.Subject(rpFilter), Severity: agent.Critical, Want: "0", Got: "1", Fix: fix}},
+		After:  []agent.Finding{{Subject: agenttest.Subject(rpFilter), Want: "0", Got: "0"}},
 	}
 }
 
 func trace() agent.Trace {
-	return agent.Trace{Time: time.Now(), ID: rpFilter, Old: "0", New: "1", By: agent.Actor{PID: 4711, Comm: "sysctl"}}
+	return agent.Trace{Time: time.Now(), Subject: agenttest.Subject(rpFilter), Old: "0", New: "1", By: agent.Actor{PID: 4711, Comm: "sysctl"}}
 }
 
 const told3 = `level=error msg=drift action="sysctl -w net.ipv4.conf.all.rp_filter=0" by=AUTHOR got=1 id=sysctl/net.ipv4.conf.all.rp_filter severity=critical want=0
@@ -69,7 +71,7 @@ func TestTellerWaitsForTheAuthor(t *testing.T) {
 				}
 				if test.late > 0 {
 					time.AfterFunc(test.late, func() {
-						report(agent.Report{Time: time.Now(), Focused: true, Traces: []agent.Trace{{Time: seen.Time.Add(time.Microsecond), ID: seen.ID, New: "1", By: seen.By}}})
+						report(agent.Report{Time: time.Now(), Focused: true, Traces: []agent.Trace{{Time: seen.Time.Add(time.Microsecond), Subject: seen.Subject, New: "1", By: seen.By}}})
 					})
 				}
 				told := time.Duration(-1)
@@ -123,7 +125,7 @@ func TestChangesAreLogged(t *testing.T) {
 	none := func(string) (health.Drift, bool) { return health.Drift{}, false }
 	var many []agent.Finding
 	for range 1000 {
-		many = append(many, agent.Finding{ID: "addr/tunl0/10.0.0." + string(rune('a'+len(many)%26)) + strings.Repeat("x", len(many)/26), Severity: agent.Critical, Want: "present", Got: "absent"})
+		many = append(many, agent.Finding{Subject: agent.Subject{Kind: agent.KindVIP, Device: "tunl0", VIP: netip.AddrFrom4([4]byte{10, 0, byte(len(many) >> 8), byte(len(many))})}, Severity: agent.Critical, Want: "present", Got: "absent"})
 	}
 	newChanges(agent.Report{}, agent.Report{Before: many, After: many}, none).log(log)
 	if n := strings.Count(out.String(), "\n"); n != most+1 || !strings.Contains(out.String(), `msg="and more findings" more=980`) {
@@ -133,7 +135,7 @@ func TestChangesAreLogged(t *testing.T) {
 		t.Errorf("changes of nothing: %d, %d, %d", len(c.found), len(c.came), len(c.gone))
 	}
 	log, out = testLog()
-	fight := []agent.Finding{{ID: "contended/" + rpFilter, Severity: agent.Warning, Want: "left alone", Got: "undone 12 times in 3s"}}
+	fight := []agent.Finding{{Subject: agenttest.Subject("contended/" + rpFilter), Severity: agent.Warning, Want: "left alone", Got: "undone 12 times in 3s"}}
 	newChanges(agent.Report{}, agent.Report{After: fight}, none).log(log)
 	newChanges(agent.Report{After: fight}, agent.Report{}, none).log(log)
 	want := `level=warning msg=contended got="undone 12 times in 3s" id=contended/sysctl/net.ipv4.conf.all.rp_filter severity=warning want="left alone"

@@ -121,7 +121,7 @@ func abridge(findings []agent.Finding) (rows []agent.Finding, left map[int]int) 
 
 // explain says for each finding why it matters and what would fix it.
 func (t *text) explain(findings []agent.Finding) {
-	drift := agent.Drift(findings)
+	drift := agent.NotOK(findings)
 	if len(drift) == 0 {
 		return
 	}
@@ -131,9 +131,9 @@ func (t *text) explain(findings []agent.Finding) {
 			t.printf("and %d more; rsagent check -o json has them all\n", len(drift)-most)
 			break
 		}
-		head := fmt.Sprintf("%s (%s): ", f.ID, f.Severity)
-		t.printf("%s", t.paint(f.Severity, f.ID))
-		t.printf("%s\n", t.wrap(head, f.Why)[len(f.ID):])
+		head := fmt.Sprintf("%s (%s): ", f.ID(), f.Severity)
+		t.printf("%s", t.paint(f.Severity, f.ID()))
+		t.printf("%s\n", t.wrap(head, f.Why)[len(f.ID()):])
 		if f.Fix != nil {
 			t.printf("  fix  %s\n", f.Fix)
 		}

@@ -38,7 +38,7 @@ func TestHopsOfRealReports(t *testing.T) {
 		h := health.New(health.Config{Node: "rs1", VIPs: want.VIPs})
 		h.Report(r, nil)
 		if got := states(Hops(h.Snapshot(), Rate{})); got != letters {
-			t.Errorf("%q: %s, want %s\n%v", script, got, letters, agent.Drift(r.After))
+			t.Errorf("%q: %s, want %s\n%v", script, got, letters, agent.NotOK(r.After))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rsagent/agent"
+	"rsagent/agent/agenttest"
 	"rsagent/health"
 	"rsagent/sysctl"
 )
@@ -36,7 +37,7 @@ type host struct {
 	sources  []health.Source
 	refused  string
 	fights   []agent.Contention
-	would    []agent.Action
+	would    []agent.Repair
 	unseen   bool
 	node     string
 	age      time.Duration
@@ -44,7 +45,13 @@ type host struct {
 
 // row is a finding that is in order.
 func row(id, subject, name, got string) agent.Finding {
-	return agent.Finding{ID: id, Want: got, Got: got, Row: &agent.Row{Subject: subject, Name: name, Got: got}}
+	return agent.Finding{Subject: agenttest.Subject(id), Want: got, Got: got, Row: &agent.Row{Subject: subject, Name: name, Got: got}}
+}
+
+func gateway() agent.Finding {
+	f := row("gateway", "gateway", "172.25.84.1", "default via 172.25.84.1 dev eth0")
+	f.Device = "eth0"
+	return f
 }
 
 func (h host) report() agent.Report {
@@ -54,7 +61,7 @@ func (h host) report() agent.Report {
 		row("sysctl/net.ipv4.conf.all.arp_ignore", "sysctl", "arp_ignore", "1 = max(all 1, eth0 0)"),
 		row("sysctl/net.ipv4.conf.all.arp_announce", "sysctl", "arp_announce", "2 = max(all 2, eth0 0)"),
 		row("sysctl/net.ipv4.conf.all.rp_filter", "sysctl", "rp_filter", "0 = max(all 0, tunl0 0)"),
-		row("gateway", "gateway", "172.25.84.1", "default via 172.25.84.1 dev eth0"),
+		gateway(),
 	}
 	missing := map[int]bool{}
 	for _, i := range h.missing {
@@ -64,7 +71,7 @@ func (h host) report() agent.Report {
 		f := row("addr/tunl0/"+vip.String(), "address", vip.String(), "present")
 		if missing[i] {
 			f = agent.Finding{
-				ID: f.ID, Severity: agent.Critical, Want: "present", Got: "absent",
+				Subject: f.Subject, Severity: agent.Critical, Want: "present", Got: "absent",
 				Why: "packets for the VIP are not ours, so the kernel drops them.",
 				Fix: agent.AddAddr{Device: "tunl0", Prefix: netip.PrefixFrom(vip, 32), Label: "tunl0:rs"},
 			}
@@ -76,11 +83,11 @@ func (h host) report() agent.Report {
 		drop[id] = true
 	}
 	for _, f := range h.findings {
-		drop[f.ID] = true
+		drop[f.ID()] = true
 	}
 	var kept []agent.Finding
 	for _, f := range list {
-		if !drop[f.ID] {
+		if !drop[f.ID()] {
 			kept = append(kept, f)
 		}
 	}
@@ -133,7 +140,7 @@ func web(i int) []health.ServiceResult {
 func rpFilter() agent.Finding {
 	key := sysctl.Key{Scope: sysctl.All, Name: sysctl.RPFilter}
 	return agent.Finding{
-		ID: "sysctl/" + key.String(), Severity: agent.Critical, Want: "0", Got: "1",
+		Subject: agent.SubjectOf(key), Severity: agent.Critical, Want: "0", Got: "1",
 		Why: "the larger of all (1) and tunl0 (0) counts: 1 drops every decapsulated packet, since its way back is not through the tunnel. Changing tunl0 alone cannot win.",
 		Fix: agent.SetSysctl{Key: key, Value: 0},
 	}
@@ -141,7 +148,7 @@ func rpFilter() agent.Finding {
 
 func anySender() agent.Finding {
 	return agent.Finding{
-		ID: "senders", Severity: agent.Warning, Want: "known directors", Got: "anyone",
+		Subject: agent.Subject{Kind: agent.KindSenders}, Severity: agent.Warning, Want: "known directors", Got: "anyone",
 		Why: "IPIP knows no authentication: whoever reaches this host can put packets into it; name the directors in the config.",
 	}
 }
@@ -162,7 +169,7 @@ func hosts() map[string]host {
 	red.findings, red.drifts, red.totals = []agent.Finding{rpFilter()}, drifts(), health.Totals{Drifts: 17, Repaired: 16, Failed: 1}
 	red.sources = []health.Source{{Name: "netlink", Detail: "links, addresses, rp_filter"}, {Name: "bpf", Detail: "sysctl writes with pid and command"}, {Name: "poll", Detail: "every 1s"}}
 	red.fights = []agent.Contention{{
-		ID: "sysctl/net.ipv4.conf.all.rp_filter", Fix: rpFilter().Fix, Times: 14, By: agent.Actor{PID: 4711, Comm: "sysctl"},
+		Subject: rpFilter().Subject, Fix: rpFilter().Fix, Times: 14, By: agent.Actor{PID: 4711, Comm: "sysctl"},
 		Owner: []string{"/etc/sysctl.d/99-hardening.conf:3 sets it to 1."},
 	}}
 	red.probes = map[int]health.ProbeResult{0: {Outcome: health.Failed, Detail: "rp_filter drops it (net.ipv4.conf.all.rp_filter is 1)", Time: noon}}
@@ -173,7 +180,7 @@ func hosts() map[string]host {
 	many.services[1].Up, many.services[1].Detail = false, "connection refused"
 	warned := green
 	warned.refused = "rsagent.yaml:2:11: interval: 10 has no unit: want a duration from 100ms to 1h, such as 1s"
-	warned.would = []agent.Action{rpFilter().Fix}
+	warned.would = []agent.Repair{{Subject: rpFilter().Subject, Action: rpFilter().Fix}}
 	warned.findings, warned.drifts, warned.totals = []agent.Finding{anySender()}, drifts()[1:], health.Totals{Drifts: 3, Repaired: 2}
 	return map[string]host{
 		"green": green, "red": red, "draining": draining, "many": many, "warned": warned,

@@ -3,7 +3,6 @@ package page
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"rsagent/agent"
 	"rsagent/health"
@@ -20,7 +19,7 @@ type Hop struct {
 	More  int  // how many further findings are not in Tell
 	IPIP  bool // from here the packet travels wrapped
 	Cut   bool // from here no packet comes any further
-	Point int  // the hop's number
+	Point agent.Hop
 	First bool // the first hop with something to tell
 }
 
@@ -28,6 +27,7 @@ type Hop struct {
 type Trouble struct {
 	ID, Want, Got, Why, Fix string
 	State                   State
+	setting                 string // the name of the setting that it is about, or ""
 }
 
 // most is how many findings a hop tells.
@@ -36,9 +36,9 @@ const most = 3
 // walk gathers the findings of each hop.
 type walk struct {
 	s     health.Snapshot
-	told  [hopCount][]agent.Finding // what differs, in the report's order
-	held  [hopCount][]agent.Finding // what is in order
-	worst [hopCount]agent.Severity
+	told  [agent.Hops][]agent.Finding // what differs, in the report's order
+	held  [agent.Hops][]agent.Finding // what is in order
+	worst [agent.Hops]agent.Severity
 	stale bool
 }
 
@@ -49,33 +49,41 @@ func newWalk(s health.Snapshot) *walk {
 	}
 	for _, f := range s.Report.After {
 		if f.Severity == agent.OK {
-			i := place(f)
+			i := f.Hop()
 			w.held[i] = append(w.held[i], f)
 		}
 	}
 	var probes []agent.Finding
 	for _, f := range s.Status().Findings {
-		if f.ID == "probe" || strings.HasPrefix(f.ID, "probe/") {
+		if f.Kind == agent.KindProbe {
 			probes = append(probes, f)
 			continue
 		}
-		w.tell(place(f), f)
+		w.tell(f.Hop(), f)
 	}
-	var broken [hopCount]bool
-	for i, worst := range w.worst {
-		broken[i] = worst == agent.Critical
-	}
+	broken := w.broken()
 	for _, f := range probes {
-		if f.Severity == agent.Critical {
-			w.tell(probeHop(broken, f.Why), f)
-		} else {
-			w.tell(hopVIP, f)
+		at := max(s.Probes[f.VIP].Hop, agent.HopTunnel) // where it enters
+		if broken >= 0 {
+			at = broken
 		}
+		w.tell(at, f)
 	}
 	return w
 }
 
-func (w *walk) tell(i int, f agent.Finding) {
+// broken returns the first hop of this host that is known to be broken, -1 if
+// there is none: a packet of the probe was lost there.
+func (w *walk) broken() agent.Hop {
+	for _, i := range []agent.Hop{agent.HopTunnel, agent.HopVIP, agent.HopService} {
+		if w.worst[i] == agent.Critical {
+			return i
+		}
+	}
+	return -1
+}
+
+func (w *walk) tell(i agent.Hop, f agent.Finding) {
 	w.told[i] = append(w.told[i], f)
 	w.worst[i] = max(w.worst[i], f.Severity)
 }
@@ -85,24 +93,24 @@ func (w *walk) tell(i int, f agent.Finding) {
 // snapshot that is stale has no green hop. It is pure.
 func Hops(s health.Snapshot, now Rate) []Hop {
 	w := newWalk(s)
-	hops := make([]Hop, hopCount)
+	hops := make([]Hop, agent.Hops)
 	for i := range hops {
-		hops[i] = w.hop(i)
+		hops[i] = w.hop(agent.Hop(i))
 	}
 	w.senders(hops, now)
-	w.nic(&hops[hopNIC])
-	w.tunnel(&hops[hopTunnel])
-	w.vip(&hops[hopVIP])
-	w.service(&hops[hopService])
-	w.answer(&hops[hopAnswer])
+	w.nic(&hops[agent.HopNIC])
+	w.tunnel(&hops[agent.HopTunnel])
+	w.vip(&hops[agent.HopVIP])
+	w.service(&hops[agent.HopService])
+	w.answer(&hops[agent.HopReply])
 	w.finish(hops)
 	return hops
 }
 
-func (w *walk) hop(i int) Hop {
+func (w *walk) hop(i agent.Hop) Hop {
 	h := Hop{
 		Kind:  [...]string{"client", "director", "NIC", "tunnel", "VIP", "service", "client"}[i],
-		Point: i, IPIP: i == hopDirector || i == hopNIC,
+		Point: i, IPIP: i == agent.HopDirector || i == agent.HopNIC,
 	}
 	told := slices.Clone(w.told[i])
 	slices.SortStableFunc(told, func(a, b agent.Finding) int { return int(b.Severity) - int(a.Severity) })
@@ -120,7 +128,7 @@ func (w *walk) hop(i int) Hop {
 }
 
 func trouble(f agent.Finding) Trouble {
-	t := Trouble{ID: f.ID, Want: clip(f.Want, 120), Got: clip(f.Got, 120), Why: clip(capital(f.Why), 600), State: stateOf(f.Severity)}
+	t := Trouble{ID: f.ID(), Want: clip(f.Want, 120), Got: clip(f.Got, 120), Why: clip(capital(f.Why), 600), State: stateOf(f.Severity), setting: f.Key.Name}
 	if f.Fix != nil {
 		t.Fix = f.Fix.String()
 	}
@@ -129,8 +137,8 @@ func trouble(f agent.Finding) Trouble {
 
 // short is the trouble in a few words: "rp_filter is 1, not 0", "down".
 func (t Trouble) short() string {
-	if key, ok := strings.CutPrefix(t.ID, "sysctl/"); ok {
-		return fmt.Sprintf("%s is %s, not %s", key[strings.LastIndexByte(key, '.')+1:], t.Got, t.Want)
+	if t.setting != "" {
+		return fmt.Sprintf("%s is %s, not %s", t.setting, t.Got, t.Want)
 	}
 	return t.Got
 }
@@ -154,7 +162,7 @@ func (w *walk) passes() bool {
 // finish makes the words, and draws the line as far as a packet comes.
 func (w *walk) finish(hops []Hop) {
 	cut, first := false, true
-	for i := range hops {
+	for i := range agent.Hops {
 		h := &hops[i]
 		was := h.State
 		if w.stale && was == Good {
@@ -162,14 +170,14 @@ func (w *walk) finish(hops []Hop) {
 		}
 		h.Word = h.State.Word()
 		switch {
-		case w.s.Seen.IsZero() && i > hopDirector:
+		case w.s.Seen.IsZero() && i > agent.HopDirector:
 			h.Note = "not looked at yet"
 		case h.State != was:
 			h.Word, h.Note = "could not tell", "last seen: "+h.Note
 		case w.worst[i] == agent.Unknown:
 			h.Word = "could not tell"
 		}
-		cut = cut || h.State == Bad && (i == hopTunnel || i == hopVIP || i == hopService) && !w.passes()
+		cut = cut || h.State == Bad && (i == agent.HopTunnel || i == agent.HopVIP || i == agent.HopService) && !w.passes()
 		h.Cut = cut
 		h.First = first && len(h.Tell) > 0
 		first = first && !h.First

@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"rsagent/agent"
@@ -14,7 +15,7 @@ const ownProbes = 2
 
 // senders judges client and director by what they send.
 func (w *walk) senders(hops []Hop, now Rate) {
-	client, director := &hops[hopClient], &hops[hopDirector]
+	client, director := &hops[agent.HopClient], &hops[agent.HopDirector]
 	client.Name, director.Name = "request", "IPVS"
 	floor := 0.0
 	if w.s.Probing {
@@ -37,30 +38,30 @@ func (w *walk) senders(hops []Hop, now Rate) {
 // nic needs the ARP settings to be known and good.
 func (w *walk) nic(h *Hop) {
 	h.Name = "any"
-	for _, f := range append(w.held[hopAnswer], w.told[hopAnswer]...) {
-		if _, dev, ok := strings.Cut(f.Got, " dev "); ok && f.ID == "gateway" {
-			h.Name, _, _ = strings.Cut(dev, " ")
+	for _, f := range append(w.held[agent.HopReply], w.told[agent.HopReply]...) {
+		if f.Kind == agent.KindGateway && f.Device != "" {
+			h.Name = f.Device
 		}
 	}
-	if len(w.held[hopNIC]) > 0 {
+	if len(w.held[agent.HopNIC]) > 0 {
 		w.good(h, "silent on ARP for the VIP")
 	}
 }
 
 func (w *walk) tunnel(h *Hop) {
 	h.Name = agent.DefaultDevice
-	for _, f := range append(w.held[hopTunnel], w.told[hopTunnel]...) {
-		if dev, ok := strings.CutPrefix(f.ID, "link/"); ok {
-			h.Name, _, _ = strings.Cut(dev, "/")
+	for _, f := range append(w.held[agent.HopTunnel], w.told[agent.HopTunnel]...) {
+		if f.Kind == agent.KindLink || f.Kind == agent.KindLinkUp {
+			h.Name = f.Device
 		}
 	}
 	note := "unwraps the packet"
-	for _, f := range w.held[hopTunnel] {
-		if f.Row != nil && f.Row.Subject == "link" {
+	for _, f := range w.held[agent.HopTunnel] {
+		if f.Kind == agent.KindLink && f.Row != nil {
 			note = f.Row.Got
 		}
 	}
-	if len(w.held[hopTunnel]) > 0 {
+	if len(w.held[agent.HopTunnel]) > 0 {
 		w.good(h, note)
 	}
 }
@@ -72,17 +73,15 @@ func (w *walk) vip(h *Hop) {
 	if len(vips) == 1 {
 		h.Name = vips[0].VIP.String()
 	}
-	here := map[string]bool{}
-	for _, f := range append(w.held[hopVIP], w.told[hopVIP]...) {
-		rest, is := strings.CutPrefix(f.ID, "addr/")
-		if is && f.Got != "absent" && f.Want != "absent" {
-			_, addr, _ := strings.Cut(rest, "/")
-			here[addr] = true
+	here := map[netip.Addr]bool{}
+	for _, f := range append(w.held[agent.HopVIP], w.told[agent.HopVIP]...) {
+		if f.Kind == agent.KindVIP && f.Severity < agent.Unknown {
+			here[f.VIP] = true
 		}
 	}
 	present := 0
 	for _, v := range vips {
-		if here[v.VIP.String()] {
+		if here[v.VIP] {
 			present++
 		}
 	}
@@ -151,12 +150,12 @@ func (w *walk) service(h *Hop) {
 // answer is the way back: directly, not through the director.
 func (w *walk) answer(h *Hop) {
 	h.Name, h.Note = "direct reply", "not observed from here"
-	for _, f := range w.held[hopAnswer] {
-		if f.ID == "gateway" {
+	for _, f := range w.held[agent.HopReply] {
+		if f.Kind == agent.KindGateway {
 			w.good(h, strings.TrimPrefix(f.Got, "default "))
 		}
 	}
-	if w.worst[hopAnswer] != agent.OK {
+	if w.worst[agent.HopReply] != agent.OK {
 		h.Note = ""
 	}
 }

@@ -70,7 +70,7 @@ func NewView(s health.Snapshot, rates []Rate) View {
 func (v *View) daemon(s health.Snapshot) {
 	v.Refused = clip(s.Refused, 400)
 	for _, c := range s.Report.Contended[:min(len(s.Report.Contended), maxShown)] {
-		text := fmt.Sprintf("%s is contended: undone %d times", c.ID, c.Times)
+		text := fmt.Sprintf("%s is contended: undone %d times", c.ID(), c.Times)
 		if c.By.Known() {
 			text += ", last by " + c.By.String()
 		}
@@ -78,7 +78,7 @@ func (v *View) daemon(s health.Snapshot) {
 	}
 	shown := s.Report.Would[:min(len(s.Report.Would), maxShown)]
 	for _, a := range shown {
-		v.Would = append(v.Would, a.String())
+		v.Would = append(v.Would, a.Action.String())
 	}
 	v.MoreWould = len(s.Report.Would) - len(shown)
 	var names []string

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"rsagent/agent"
 )
 
 // Target is what has to answer: a TCP port of a VIP, or with port 0 the VIP
@@ -74,6 +76,17 @@ const (
 	NothingListening Cause = "nothing-listening" // RST
 	Silent           Cause = "silent"            // from afar no more can be said
 )
+
+// Hop returns the hop at which the packet was stopped.
+func (c Cause) Hop() agent.Hop {
+	switch c {
+	case VIPMissing, Forwarded, Route:
+		return agent.HopVIP
+	case Backlog, NothingListening:
+		return agent.HopService
+	}
+	return agent.HopTunnel
+}
 
 // Result is what is known about a target after a round.
 type Result struct {

@@ -70,7 +70,7 @@ func place(ctx context.Context, k agent.Kernel, want agent.Desired) (time.Durati
 	r, err := agent.Pass(ctx, k, &agenttest.MemStore{}, want)
 	took := time.Since(start)
 	if err == nil && r.State() > agent.Warning {
-		err = fmt.Errorf("after a pass: %v", agent.Drift(r.After))
+		err = fmt.Errorf("after a pass: %v", agent.NotOK(r.After))
 	}
 	return took, err
 }
