@@ -19,7 +19,6 @@ import (
 func encapsulatesAsKernel(t *testing.T) {
 	d := openKernel(t)
 	s := Service{VIP: vip, Port: 53, Protocol: UDP, Scheduler: "rr"}
-	ok(t, d.AddVIP("dir0", vip))
 	ok(t, d.AddService(s))
 	ok(t, d.AddRealServer(s, RealServer{RIP: rs1, Weight: 1}))
 	wire := openWire(t, "dir0")
