@@ -19,7 +19,9 @@ var forbidden = []struct {
 	}, "the core is pure"},
 	{"rsagent/sysctl", []string{"rsagent/agent", "github.com/vishvananda/", "os/exec", "net/http"}, "sysctl is the bottom"},
 	{"rsagent/agent/config", []string{"rsagent/agent/linux", "github.com/vishvananda/", "rsagent/cmd/"}, "a config is checked without a kernel"},
+	{"rsagent/agent/packet", []string{"rsagent/", "github.com/", "golang.org/"}, "packets are bytes"},
 	{"rsagent/agent/director", []string{"rsagent/agent", "rsagent/sysctl", "github.com/vishvananda/"}, "the director stands alone"},
+	{"rsagent/cmd/rsagent", []string{"rsagent/agent/director", "github.com/cloudflare/ipvs", "github.com/mdlayher/"}, "rsagent links no IPVS library"},
 	{"rsagent/health", []string{
 		"rsagent/agent/linux", "rsagent/agent/config", "github.com/vishvananda/", "github.com/coreos/", "rsagent/cmd/",
 	}, "readiness is judged from plain values"},

@@ -22,6 +22,16 @@ var special = []struct {
 	{netip.MustParsePrefix("240.0.0.0/4"), "is in 240.0.0.0/4, which is reserved"},
 }
 
+// ParseAddr returns the address in text, if a real server or a director can
+// have it.
+func ParseAddr(text string) (netip.Addr, error) {
+	addr, wrong := parseAddr(text)
+	if wrong != "" {
+		return netip.Addr{}, fmt.Errorf("%s %s", printable(text), wrong)
+	}
+	return addr, nil
+}
+
 // parseAddr returns the IPv4 unicast address in text, which may have the
 // prefix length 32; or else a few words on what is wrong.
 func parseAddr(text string) (netip.Addr, string) {

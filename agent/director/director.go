@@ -6,51 +6,32 @@ import (
 	"io"
 	"io/fs"
 	"net/netip"
-	"sync"
 )
 
-// Director programs the IPVS table, and the VIPs, of one network namespace. It is safe for use by several goroutines;
-// its methods run one at a time. Each method reads before it writes, so that repeating it changes nothing. Other
-// programs may change the table in between: then the kernel's word is final, and the error says what it was.
+// Director programs the IPVS table of one network namespace. Each method reads before it writes, so that repeating it
+// changes nothing. Where another program changes the table in between, the error is the kernel's. A Director is not safe
+// for use by several goroutines at the same time.
 type Director struct {
-	mu    sync.Mutex
 	table table
-	nic   nic
 }
 
 // table is the IPVS table of one network namespace. Its errors wrap the kernel's errno.
 type table interface {
 	// info reads the version and the size of the connection table.
 	info() (Info, error)
-	// read returns every service with its servers, in no order, or only the one with that key, if it is there.
+	// read returns every service with its servers, in no order, or only the one with that key, if it exists.
 	read(only *serviceKey) ([]ServiceStatus, error)
 	// apply makes one change.
 	apply(op) error
-	// close lets go of the kernel.
+	// close closes the socket.
 	close() error
 }
 
-// nic gives and takes addresses of network devices.
-type nic interface {
-	// add makes vip/32 an address of the device; that it is one already is no error.
-	add(device string, vip netip.Addr) error
-	// remove takes vip/32 from the device; that it is none is no error.
-	remove(device string, vip netip.Addr) error
-	// close lets go of the kernel.
-	close() error
-}
-
-// Close lets go of the kernel. Everything that was programmed stays as it is.
-func (d *Director) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return errors.Join(d.table.close(), d.nic.close())
-}
+// Close closes the socket to the kernel. Everything that was programmed stays as it is.
+func (d *Director) Close() error { return d.table.close() }
 
 // Info returns the version of IPVS and the size of its connection table.
 func (d *Director) Info() (Info, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	i, err := d.table.info()
 	if err != nil {
 		return Info{}, fmt.Errorf("ipvs info: %w", explainRead(err))
@@ -59,15 +40,9 @@ func (d *Director) Info() (Info, error) {
 }
 
 // List returns the whole table in ipvsadm's order, foreign services and servers included. The kernel gives it out one
-// service at a time, so a list that is read while others change the table may show some services before the change and
-// some after it.
+// service at a time, so a list that is read while another program changes the table may show some services before the
+// change and some after it.
 func (d *Director) List() ([]ServiceStatus, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.list()
-}
-
-func (d *Director) list() ([]ServiceStatus, error) {
 	list, err := d.table.read(nil)
 	if err != nil {
 		return nil, fmt.Errorf("ipvs table: %w", explainRead(err))
@@ -76,33 +51,9 @@ func (d *Director) list() ([]ServiceStatus, error) {
 	return list, nil
 }
 
-// AddVIP makes vip/32 an address of the device, so that the director receives what clients send to it. It does nothing
-// if the address is there, and it does not bring the device up.
-func (d *Director) AddVIP(device string, vip netip.Addr) error {
-	return d.address(device, vip, "add", d.nic.add)
-}
-
-// RemoveVIP takes vip/32 from the device. It does nothing if the address is not there; that the device is not there is
-// an error. An address with the same VIP and another prefix length stays.
-func (d *Director) RemoveVIP(device string, vip netip.Addr) error {
-	return d.address(device, vip, "del", d.nic.remove)
-}
-
-func (d *Director) address(device string, vip netip.Addr, verb string, do func(string, netip.Addr) error) error {
-	if err := errors.Join(validateDevice(device), validateUnicast(vip)); err != nil {
-		return fmt.Errorf("VIP %w", err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := do(device, vip); err != nil {
-		return fmt.Errorf("ip addr %s %s/32 dev %s: %w", verb, vip, device, err)
-	}
-	return nil
-}
-
-// AddService makes the service be there, with that scheduler. One that is there with another scheduler is edited: its
-// servers and connections stay, and so do its persistence and its timeouts. (Its persistence engine, if others set one,
-// does not: IPVS forgets it on every edit that does not repeat it.)
+// AddService adds the service. One that exists with another scheduler is edited: its servers and connections stay, and
+// so do its persistence and its timeouts. (A persistence engine does not: IPVS forgets it on every edit that does not
+// repeat it.)
 func (d *Director) AddService(s Service) error {
 	if err := s.Validate(); err != nil {
 		return fmt.Errorf("service %s: %w", s, err)
@@ -110,8 +61,8 @@ func (d *Director) AddService(s Service) error {
 	return d.ensure(s, func(current []ServiceStatus) ([]op, error) { return planService(current, s), nil })
 }
 
-// RemoveService takes the service away, and its servers with it. Nothing happens if it is not there. Of s only VIP,
-// Port and Protocol count.
+// RemoveService removes the service and its servers. That it does not exist is no error. Of s only VIP, Port and
+// Protocol count.
 func (d *Director) RemoveService(s Service) error {
 	if err := s.validateKey(); err != nil {
 		return fmt.Errorf("service %s: %w", s, err)
@@ -124,9 +75,9 @@ func (d *Director) RemoveService(s Service) error {
 	})
 }
 
-// AddRealServer makes the real server stand behind the service, by IPIP tunnel and with that weight. A server with the
-// same RIP that others forward to differently is edited. A service that is not there is fs.ErrNotExist. Of s only VIP,
-// Port and Protocol count.
+// AddRealServer adds the real server to the service, by IPIP tunnel and with that weight. One with the same RIP and
+// another weight or forwarding method is edited. A service that does not exist is fs.ErrNotExist. Of s only VIP, Port
+// and Protocol count.
 func (d *Director) AddRealServer(s Service, rs RealServer) error {
 	if err := errors.Join(s.validateKey(), rs.ValidateFor(s)); err != nil {
 		return fmt.Errorf("service %s: real server %s: %w", s, rs.RIP, err)
@@ -139,9 +90,9 @@ func (d *Director) AddRealServer(s Service, rs RealServer) error {
 	})
 }
 
-// RemoveRealServer takes the real server from behind the service; the director sends it nothing any more, not even
-// packets of the connections that it has. To let those finish, set its weight to 0 first. Nothing happens if the server,
-// or the service, is not there.
+// RemoveRealServer removes the real server from the service; the director sends it nothing any more, not even packets of
+// established connections. For those to finish, set its weight to 0 first. That the server or the service does not exist
+// is no error.
 func (d *Director) RemoveRealServer(s Service, rip netip.Addr) error {
 	if err := s.validateKey(); err != nil {
 		return fmt.Errorf("service %s: %w", s, err)
@@ -159,7 +110,7 @@ func (d *Director) RemoveRealServer(s Service, rip netip.Addr) error {
 }
 
 // SetWeight changes the weight of a real server, and nothing else of it. With 0 it gets no new connections, and keeps
-// those that it has. A service or server that is not there is fs.ErrNotExist.
+// those that it has. A service or server that does not exist is fs.ErrNotExist.
 func (d *Director) SetWeight(s Service, rip netip.Addr, weight int) error {
 	if err := errors.Join(s.validateKey(), validateWeight(weight)); err != nil {
 		return fmt.Errorf("service %s: real server %s: %w", s, rip, err)
@@ -180,12 +131,10 @@ func (d *Director) SetWeight(s Service, rip netip.Addr, weight int) error {
 	})
 }
 
-// Clear empties the whole IPVS table of this network namespace: every service, of whoever made it, as `ipvsadm -C`
-// does. It goes one service at a time. The VIPs stay on their device.
+// Clear empties the whole IPVS table of this network namespace, foreign services included, as `ipvsadm -C` does. It goes
+// one service at a time.
 func (d *Director) Clear() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	list, err := d.list()
+	list, err := d.List()
 	if err != nil {
 		return err
 	}
@@ -197,8 +146,8 @@ func (d *Director) Clear() error {
 	return nil
 }
 
-// Save writes the table in the format of `ipvsadm -Sn`, so that `ipvsadm-restore` reads it too. It writes everything,
-// what others have made included; [Director.Restore] refuses those of its lines that this package could not have made.
+// Save writes the whole table in the format of `ipvsadm -Sn`, which `ipvsadm-restore` reads too. [Director.Restore]
+// refuses the lines of foreign services that this package cannot make.
 func (d *Director) Save(w io.Writer) error {
 	list, err := d.List()
 	if err != nil {
@@ -210,37 +159,24 @@ func (d *Director) Save(w io.Writer) error {
 	return nil
 }
 
-// Restore makes every service and real server true that r describes in the format of [Director.Save]; what is there
-// beside them stays, as with ipvsadm-restore, so Clear first for an exact copy. It reads and validates all of r before
-// it changes anything. If the kernel then refuses a command, the error names that one, the ones before it are done, and
-// Restore may be repeated.
+// Restore adds or edits every service and real server that r describes in the format of [Director.Save]. Others stay, as
+// with ipvsadm-restore, so Clear first for an exact copy. It reads and validates all of r before it changes anything. If
+// the kernel then refuses a command, the error names it; the commands before it have taken effect, and Restore may be
+// repeated.
 func (d *Director) Restore(r io.Reader) error {
 	want, err := parseRules(r)
 	if err != nil {
 		return fmt.Errorf("ipvs restore: %w", err)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	current, err := d.list()
+	current, err := d.List()
 	if err != nil {
 		return err
 	}
 	return d.apply(planRestore(current, want)...)
 }
 
-// ensure reads one service, lets decide, and applies the decision. Where another program was quicker, the kernel finds
-// the thing there that was to be added, or gone that was to be changed; then it is worth one more look.
+// ensure reads one service and applies what decide makes of it.
 func (d *Director) ensure(s Service, decide func(current []ServiceStatus) ([]op, error)) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	err := d.ensureOnce(s, decide)
-	if raced(err) {
-		err = d.ensureOnce(s, decide)
-	}
-	return err
-}
-
-func (d *Director) ensureOnce(s Service, decide func(current []ServiceStatus) ([]op, error)) error {
 	key := s.key()
 	current, err := d.table.read(&key)
 	if err != nil {

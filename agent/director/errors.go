@@ -68,11 +68,6 @@ func explainApply(o op, err error) error {
 	return fmt.Errorf("%s: %w", o, cause)
 }
 
-// raced reports whether the kernel found something there that was not there a moment ago, or the other way round.
-func raced(err error) bool {
-	return errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist)
-}
-
 // errnoOf returns the kernel's answer without the words of the library that carried it, or err if it is none.
 func errnoOf(err error) error {
 	if errno := syscall.Errno(0); errors.As(err, &errno) {

@@ -2,7 +2,6 @@ package director
 
 import (
 	"maps"
-	"net/netip"
 	"slices"
 	"syscall"
 	"testing"
@@ -17,7 +16,6 @@ type fakeTable struct {
 
 	readErr error            // what every read answers, if not nil
 	fail    map[string]error // what a command answers, by its text
-	before  func(op)         // called ahead of every command; another program at work
 }
 
 func newFakeTable() *fakeTable {
@@ -49,9 +47,6 @@ func (f *fakeTable) read(only *serviceKey) ([]ServiceStatus, error) {
 }
 
 func (f *fakeTable) apply(o op) error {
-	if f.before != nil {
-		f.before(o)
-	}
 	if err := f.fail[o.String()]; err != nil {
 		return err
 	}
@@ -114,34 +109,11 @@ func changeServers(servers []ServerStatus, o op) ([]ServerStatus, error) {
 	return slices.Delete(servers, i, i+1), nil
 }
 
-// fakeNIC models devices and their /32 addresses.
-type fakeNIC map[string][]netip.Addr
-
-func (f fakeNIC) close() error { return nil }
-
-func (f fakeNIC) add(device string, vip netip.Addr) error {
-	if _, found := f[device]; !found {
-		return syscall.ENODEV
-	}
-	if !slices.Contains(f[device], vip) {
-		f[device] = append(f[device], vip)
-	}
-	return nil
-}
-
-func (f fakeNIC) remove(device string, vip netip.Addr) error {
-	if _, found := f[device]; !found {
-		return syscall.ENODEV
-	}
-	f[device] = slices.DeleteFunc(f[device], func(a netip.Addr) bool { return a == vip })
-	return nil
-}
-
-// openFake returns a director over an empty fake with one NIC, dir0.
+// openFake returns a director over an empty fake.
 func openFake(t *testing.T) (*Director, *fakeTable) {
 	t.Helper()
 	table := newFakeTable()
-	d := &Director{table: table, nic: fakeNIC{"dir0": nil}}
+	d := &Director{table: table}
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Error(err)

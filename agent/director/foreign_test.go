@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// foreignTable is a table as others leave it: testdata/table.ln and table.sn are what ipvsadm 1.31 prints for it, and
+// foreignTable is a table as other programs leave it: testdata/table.ln and table.sn are what ipvsadm 1.31 prints for it, and
 // the lab has ipvsadm make it and expects this list.
 func foreignTable() []ServiceStatus {
 	a := netip.MustParseAddr

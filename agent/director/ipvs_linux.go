@@ -136,7 +136,7 @@ func fromService(k ipvs.ServiceExtended) ServiceStatus {
 		IPv6:           k.Family == ipvs.INET6,
 		OnePacket:      k.Flags&ipvs.ServiceOnePacket != 0,
 		SchedulerFlags: SchedulerFlags(k.Flags>>schedulerShift) & 7,
-		Counters:       fromStats(k.Stats, k.Stats64),
+		Counters:       fromStats(k.Stats64),
 	}
 	if k.Flags&ipvs.ServicePersistent != 0 {
 		s.Persistence = time.Duration(k.Timeout) * time.Second
@@ -171,7 +171,7 @@ func fromDestination(k ipvs.DestinationExtended) ServerStatus {
 		LowerThreshold:      k.LowerThreshold,
 		ActiveConnections:   k.ActiveConnections,
 		InactiveConnections: k.InactiveConnections,
-		Counters:            fromStats(k.Stats, k.Stats64),
+		Counters:            fromStats(k.Stats64),
 	}
 }
 
@@ -182,11 +182,6 @@ func familyOf(a netip.Addr) ipvs.AddressFamily {
 	return ipvs.INET
 }
 
-// fromStats prefers the 64-bit counters; the others wrap, and kernels before 4.1 have no 64-bit ones.
-func fromStats(narrow, wide ipvs.Stats) Counters {
-	s := wide
-	if s == (ipvs.Stats{}) {
-		s = narrow
-	}
-	return Counters{Connections: s.Connections, PacketsIn: s.IncomingPackets, BytesIn: s.IncomingBytes}
+func fromStats(k ipvs.Stats) Counters {
+	return Counters{Connections: k.Connections, PacketsIn: k.IncomingPackets, BytesIn: k.IncomingBytes}
 }

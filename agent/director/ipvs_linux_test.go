@@ -2,6 +2,7 @@ package director
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/cloudflare/ipvs"
 	"github.com/google/go-cmp/cmp"
-	"github.com/mdlayher/netlink"
 )
 
 // What the kernel would get for a status, and give back, is that status.
@@ -32,17 +32,6 @@ func TestKernelFormRoundTrip(t *testing.T) {
 	}
 }
 
-func TestStatsPreferTheWideOnes(t *testing.T) {
-	narrow := ipvs.Stats{Connections: 1, IncomingPackets: 2, IncomingBytes: 3}
-	wide := ipvs.Stats{Connections: 1 << 32, IncomingPackets: 2 << 32, IncomingBytes: 3 << 32}
-	if got, want := fromStats(narrow, wide), (Counters{1 << 32, 2 << 32, 3 << 32}); got != want {
-		t.Errorf("want %v, got %v", want, got)
-	}
-	if got, want := fromStats(narrow, ipvs.Stats{}), (Counters{1, 2, 3}); got != want {
-		t.Errorf("want %v, got %v", want, got)
-	}
-}
-
 // fakeClient answers with what a test gives it; a call that must not happen is a nil function, which panics.
 type fakeClient struct {
 	ipvs.Client
@@ -57,8 +46,9 @@ func (f fakeClient) Destinations(s ipvs.Service) ([]ipvs.DestinationExtended, er
 	return f.destinations(s)
 }
 
+// kernelSays wraps an errno as the library does.
 func kernelSays(errno syscall.Errno) error {
-	return &netlink.OpError{Op: "receive", Err: os.NewSyscallError("recvmsg", errno)}
+	return fmt.Errorf("netlink receive: %w", os.NewSyscallError("recvmsg", errno))
 }
 
 func TestReadTellsEmptyFromMissing(t *testing.T) {

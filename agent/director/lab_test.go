@@ -4,7 +4,6 @@ package director
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -29,14 +28,13 @@ func TestKernel(t *testing.T) {
 	t.Run("foreign table", foreignEntries)
 	t.Run("as ipvsadm prints it", asIpvsadm)
 	t.Run("ipvsadm-restore reads our file", ipvsadmRestore)
-	t.Run("the VIP in ip addr", vipInIPAddr)
-	t.Run("rr and counters", func(t *testing.T) { schedule(t, "rr", pool(1, 1, 0, 5), 3) })
-	t.Run("wrr and counters", func(t *testing.T) { schedule(t, "wrr", pool(4, 3, 0, 2), 9) })
+	t.Run("counters, rr", func(t *testing.T) { counters(t, "rr", []int{1, 1, 0, 5}, []uint64{3, 3, 0, 3}) })
+	t.Run("counters, wrr", func(t *testing.T) { counters(t, "wrr", []int{4, 3, 0, 2}, []uint64{12, 9, 0, 6}) })
 	t.Run("namespace of Open", namespaceOfOpen)
 	t.Run("IPVS encapsulates as we do", encapsulatesAsKernel)
 }
 
-// newNetns moves the test into a fresh network namespace, with a NIC dir0 that is up. The thread is never unlocked and
+// newNetns moves the test into a fresh network namespace, with a NIC dir0 that is up and has the VIP. The thread is never unlocked and
 // so dies with the test.
 func newNetns(t *testing.T) {
 	t.Helper()
@@ -46,6 +44,7 @@ func newNetns(t *testing.T) {
 		"ip link set lo up",
 		"ip link add dir0 type dummy",
 		"ip addr add 172.25.84.4/24 dev dir0",
+		"ip addr add 172.25.84.100/32 dev dir0",
 		"ip link set dir0 up",
 	} {
 		run(t, "", command)
@@ -104,39 +103,9 @@ func noPrivilege(t *testing.T) {
 	ok(t, unix.Capset(&header, &none[0]))
 	_, err := Open()
 	refused(t, err, fs.ErrPermission, "ipvs: operation not permitted (needs root or CAP_NET_ADMIN in this network namespace)")
-
-	nic, err := openNIC()
-	ok(t, err)
-	d := &Director{table: newFakeTable(), nic: nic}
-	defer d.Close()
-	refused(t, d.AddVIP("lo", vip), fs.ErrPermission,
-		"ip addr add 172.25.84.100/32 dev lo: operation not permitted (needs root or CAP_NET_ADMIN in this network namespace)")
 }
 
-func vipInIPAddr(t *testing.T) {
-	d := openKernel(t)
-	before := run(t, "", "ip -4 -o addr show dev dir0")
-	var with string
-	for range 2 {
-		ok(t, d.AddVIP("dir0", vip))
-		with = run(t, "", "ip -4 -o addr show dev dir0")
-		if strings.Count(with, "inet 172.25.84.100/32 scope global dir0") != 1 {
-			t.Errorf("want the VIP once, got\n%s", with)
-		}
-	}
-	// The same address with another prefix is not ours to take away.
-	run(t, "", "ip addr add 172.25.84.100/24 dev dir0")
-	for range 2 {
-		ok(t, d.RemoveVIP("dir0", vip))
-	}
-	run(t, "", "ip addr del 172.25.84.100/24 dev dir0")
-	if after := run(t, "", "ip -4 -o addr show dev dir0"); after != before {
-		t.Errorf("addresses:\nbefore %s\n after %s", before, after)
-	}
-}
-
-// namespaceOfOpen sees to it that a director stays with the namespace that it was opened in, wherever its methods are
-// called from.
+// namespaceOfOpen: a director stays with the namespace that it was opened in, wherever its methods are called from.
 func namespaceOfOpen(t *testing.T) {
 	first := openKernel(t)
 	newNetns(t)
@@ -144,19 +113,15 @@ func namespaceOfOpen(t *testing.T) {
 	ok(t, err)
 	defer second.Close()
 	ok(t, first.AddService(web("rr")))
-	ok(t, first.AddVIP("dir0", vip))
 	expect(t, first, ServiceStatus{Service: web("rr")})
 	expect(t, second)
-	if here := run(t, "", "ip -4 -o addr show dev dir0"); strings.Contains(here, "172.25.84.100") {
-		t.Errorf("the VIP went to the wrong namespace:\n%s", here)
-	}
 	done := make(chan error)
 	go func() {
 		list, err := first.List()
 		if err == nil && len(list) != 1 {
 			err = fmt.Errorf("want 1 service, got %v", list)
 		}
-		done <- errors.Join(err, first.RemoveVIP("dir0", vip))
+		done <- err
 	}()
 	ok(t, <-done)
 	if here := run(t, "", "ipvsadm -Sn"); here != "" {

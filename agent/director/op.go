@@ -106,7 +106,7 @@ func (e Encapsulation) rule() string {
 	return ""
 }
 
-// planService decides how to make want true, given the service as it is, if it is there at all. The same scheduler is
+// planService decides how to get from the current service, if it exists, to the wanted one. The same scheduler is
 // nothing to do; another one is an edit that keeps whatever else has been set, except the old scheduler's options.
 func planService(current []ServiceStatus, want Service) []op {
 	if len(current) == 0 {
@@ -120,7 +120,7 @@ func planService(current []ServiceStatus, want Service) []op {
 	return []op{{verb: editService, service: edited}}
 }
 
-// planServer decides how to make want true behind a service that is there. A server that others forward to by another
+// planServer decides how to get to the wanted server of a service that exists. A server that is forwarded to by another
 // method is edited to the tunnel; its thresholds stay.
 func planServer(service ServiceStatus, want RealServer) []op {
 	want.Port = want.effectivePort(service.Service)
@@ -136,7 +136,7 @@ func planServer(service ServiceStatus, want RealServer) []op {
 	return []op{{verb: editServer, service: service, server: edited}}
 }
 
-// planRestore decides how to make every wanted service and server true. What is there beside them stays.
+// planRestore decides how to get to every wanted service and server. Others stay.
 func planRestore(current []ServiceStatus, want []rules) []op {
 	byKey := make(map[serviceKey]ServiceStatus, len(current))
 	for _, s := range current {

@@ -26,11 +26,7 @@ func Open() (*Director, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ipvs: %w", explainRead(err))
 	}
-	nic, err := openNIC()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("rtnetlink: %w", err), table.close())
-	}
-	return &Director{table: table, nic: nic}, nil
+	return &Director{table: table}, nil
 }
 
 func openTable() (kernelTable, error) {
@@ -39,7 +35,7 @@ func openTable() (kernelTable, error) {
 		return kernelTable{}, err
 	}
 	t := kernelTable{client: client}
-	// To find the family is everybody's right; the first command that needs privilege is where its lack shows.
+	// Any user may look the family up; the first command shows whether the privilege is there.
 	if _, err := t.info(); err != nil {
 		return kernelTable{}, errors.Join(err, t.close())
 	}
@@ -49,7 +45,7 @@ func openTable() (kernelTable, error) {
 // modprobeTimeout is generous: modprobe waits for another one that is loading the same module.
 const modprobeTimeout = 30 * time.Second
 
-// modprobe loads a module, unless it is blacklisted; then it does nothing and says nothing (-b in modprobe(8)).
+// modprobe loads a module, unless it is blacklisted; then it does nothing and reports nothing (-b in modprobe(8)).
 func modprobe(module string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), modprobeTimeout)
 	defer cancel()

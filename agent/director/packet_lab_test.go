@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rsagent/agent/packet"
 )
 
 // encapsulatesAsKernel catches what IPVS sends into the tunnel, and wraps the same inner packet itself: the two must be
@@ -17,7 +19,6 @@ import (
 func encapsulatesAsKernel(t *testing.T) {
 	d := openKernel(t)
 	s := Service{VIP: vip, Port: 53, Protocol: UDP, Scheduler: "rr"}
-	ok(t, d.AddVIP("dir0", vip))
 	ok(t, d.AddService(s))
 	ok(t, d.AddRealServer(s, RealServer{RIP: rs1, Weight: 1}))
 	wire := openWire(t, "dir0")
@@ -31,15 +32,15 @@ func encapsulatesAsKernel(t *testing.T) {
 	} {
 		sendWith(t, map[int]int{unix.IP_TOS: c.tos, unix.IP_TTL: c.ttl, unix.IP_MTU_DISCOVER: c.discover})
 		caught := catchIPIP(t, wire)
-		inner, outer, err := Decapsulate(caught)
+		outer, inner, err := packet.Parse(caught)
 		ok(t, err)
-		h, _, err := ParseIPv4(inner)
+		h, _, err := packet.Parse(inner)
 		ok(t, err)
 		// The director is a hop: it takes one off the TTL before it wraps the packet.
 		if int(h.TOS) != c.tos || int(h.TTL) != c.ttl-1 || h.DF != (c.discover == unix.IP_PMTUDISC_DO) || outer.Dst != rs1 {
 			t.Errorf("%+v: not what was sent: inner %+v, outer %+v", c, h, outer)
 		}
-		ours, err := Encapsulate(inner, outer.Src, outer.Dst, Options{ID: outer.ID})
+		ours, err := packet.Encapsulate(inner, packet.Outer{Src: outer.Src, Dst: outer.Dst, Protocol: packet.ProtocolIPIP, ID: outer.ID})
 		ok(t, err)
 		if !bytes.Equal(ours, caught) {
 			t.Errorf("%+v:\nkernel %x\n  ours %x", c, caught, ours)
@@ -91,10 +92,10 @@ func openWire(t *testing.T, device string) int {
 func catchIPIP(t *testing.T, wire int) []byte {
 	t.Helper()
 	for {
-		b := make([]byte, maxPacket)
+		b := make([]byte, 65535)
 		n, _, err := unix.Recvfrom(wire, b, 0)
 		ok(t, err)
-		if h, _, err := ParseIPv4(b[:n]); err == nil && h.Protocol == protocolIPIP {
+		if h, _, err := packet.Parse(b[:n]); err == nil && h.Protocol == packet.ProtocolIPIP {
 			return b[:n]
 		}
 	}

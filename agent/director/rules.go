@@ -98,7 +98,7 @@ func (p *ruleParser) addService(words []string) error {
 		return err
 	}
 	if p.find(s) != nil {
-		return fmt.Errorf("%s: the service is there already", s)
+		return fmt.Errorf("%s: the service exists already", s)
 	}
 	p.rules = append(p.rules, rules{service: s})
 	return nil
@@ -126,7 +126,7 @@ func (p *ruleParser) addServer(words []string) error {
 		return fmt.Errorf("%s: no such service above this line", s)
 	}
 	if slices.ContainsFunc(of.servers, func(have RealServer) bool { return have.RIP == rs.RIP }) {
-		return fmt.Errorf("%s: the real server %s is there already", s, rs.RIP)
+		return fmt.Errorf("%s: the real server %s exists already", s, rs.RIP)
 	}
 	of.servers = append(of.servers, rs)
 	return nil

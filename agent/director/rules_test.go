@@ -54,7 +54,7 @@ func TestParseRulesErrors(t *testing.T) {
 		{"-A -t 172.25.84.100:65536 -s rr", `line 1: service "172.25.84.100:65536": want VIP:PORT in numbers`},
 		{"-A -t 127.0.0.1:0 -s rr", "line 1: VIP 127.0.0.1: loopback; service port 0: allowed are 1 to 65535"},
 		{"-A -t [2001:db8::1]:80 -s rr", "line 1: VIP 2001:db8::1: IPv6 is not supported yet"},
-		{service + service, "line 2: TCP 172.25.84.100:80: the service is there already"},
+		{service + service, "line 2: TCP 172.25.84.100:80: the service exists already"},
 		{"-a -t 172.25.84.100:80 -r 172.25.84.2 -i", "line 1: TCP 172.25.84.100:80: no such service above this line"},
 		{service + server + "-i", `line 2: real server "": want RIP or RIP:PORT in numbers`},
 		{service + server + "-r 172.25.84.2", "line 2: option -i is missing: only tunnels are supported"},
@@ -67,8 +67,8 @@ func TestParseRulesErrors(t *testing.T) {
 		{service + server + "-r 172.25.84.2:81 -i", "line 2: real server port 81, service port 80: TUN maps no ports"},
 		{service + server + "-r rs1 -i", `line 2: real server "rs1": want RIP or RIP:PORT in numbers`},
 		{service + server + "-r 172.25.84.2 -i\n" + server + "-r 172.25.84.2:80 -i",
-			"line 3: TCP 172.25.84.100:80: the real server 172.25.84.2 is there already"},
-		{service + "\n# all of them\n-x\n" + service, "line 4: \"-x\": a rule begins with -A or -a\nline 5: TCP 172.25.84.100:80: the service is there already"},
+			"line 3: TCP 172.25.84.100:80: the real server 172.25.84.2 exists already"},
+		{service + "\n# all of them\n-x\n" + service, "line 4: \"-x\": a rule begins with -A or -a\nline 5: TCP 172.25.84.100:80: the service exists already"},
 	} {
 		got, err := parseRules(strings.NewReader(c.file))
 		if text(err) != c.want || got != nil {
@@ -95,7 +95,7 @@ func TestParseRulesReadErrors(t *testing.T) {
 	}
 }
 
-// What others made is saved, and refused line by line.
+// What other programs made is saved, and refused line by line.
 func TestForeignRulesAreRefused(t *testing.T) {
 	file, err := os.Open("testdata/table.sn")
 	ok(t, err)

@@ -138,7 +138,7 @@ func validateUnicast(a netip.Addr) error {
 	return nil
 }
 
-// effectivePort returns the port that the kernel is to be told.
+// effectivePort returns the port that the kernel gets.
 func (rs RealServer) effectivePort(s Service) uint16 {
 	return cmp.Or(rs.Port, s.Port)
 }

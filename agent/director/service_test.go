@@ -73,17 +73,6 @@ func TestRealServerValidateFor(t *testing.T) {
 	}
 }
 
-func TestValidateDevice(t *testing.T) {
-	for name, valid := range map[string]bool{
-		"eth0": true, "eth0.100": true, "fifteencharacte": true, "br-ü": true,
-		"": false, ".": false, "..": false, "sixteencharacter": false, "a/b": false, "a b": false, "a:1": false, "a\x00b": false, "a\n": false,
-	} {
-		if err := validateDevice(name); (err == nil) != valid {
-			t.Errorf("%q: want valid %v, got %v", name, valid, err)
-		}
-	}
-}
-
 func TestNames(t *testing.T) {
 	for got, want := range map[string]string{
 		web("rr").String():   "TCP 172.25.84.100:80",

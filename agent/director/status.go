@@ -9,8 +9,8 @@ import (
 )
 
 // ServiceStatus is a virtual service as the kernel has it, with its servers. For services that this package makes, all
-// fields between Service and Counters are zero; they carry what others have set, so that a listing tells the truth and
-// an edit keeps what it does not name.
+// fields between Service and Counters are zero; they carry what other programs have set, so that a listing is complete
+// and an edit keeps what it does not name.
 type ServiceStatus struct {
 	Service
 
@@ -26,7 +26,7 @@ type ServiceStatus struct {
 }
 
 // ServerStatus is a real server as the kernel has it. Its Port is always set, and may differ from the service's where
-// others made it so.
+// another program made it so.
 type ServerStatus struct {
 	RealServer
 
@@ -40,7 +40,7 @@ type ServerStatus struct {
 	Counters            Counters
 }
 
-// Counters are totals since a service or server was added, or since somebody zeroed them. The kernel adds them up every
+// Counters are totals since a service or server was added, or since they were zeroed. The kernel adds them up every
 // two seconds, so they trail the traffic by that much. There are none for the way back: in TUN replies do not pass the
 // director.
 type Counters struct {
@@ -89,13 +89,13 @@ const (
 // SchedulerFlags are the three option bits of a scheduler; what they mean is up to the scheduler.
 type SchedulerFlags uint8
 
-// Info is what the kernel says about its IPVS as a whole.
+// Info is about the kernel's IPVS as a whole.
 type Info struct {
 	Version         [3]int // of IPVS, not of the kernel
 	ConnectionTable uint32 // buckets of the connection table
 }
 
-// serviceKey is what the kernel tells services apart by.
+// serviceKey is what the kernel identifies a service by.
 type serviceKey struct {
 	vip      netip.Addr
 	port     uint16

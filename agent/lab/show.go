@@ -88,14 +88,14 @@ func (p *play) stage() error {
 }
 
 func (p *play) direct() error {
-	p.title("The director: IPVS, programmed by rsagent's own library")
+	p.title("The director: the VIP and IPVS")
+	if _, err := p.network.Director.Run(p.ctx, "ip", "addr", "add", VIP+"/32", "dev", "eth0"); err != nil {
+		return err
+	}
 	vip := netip.MustParseAddr(VIP)
 	service := director.Service{VIP: vip, Port: 80, Protocol: director.TCP, Scheduler: "rr"}
 	return p.network.Director.Do(func() (err error) {
 		if p.ipvs, err = director.Open(); err != nil {
-			return err
-		}
-		if err := p.ipvs.AddVIP("eth0", vip); err != nil {
 			return err
 		}
 		if err := p.ipvs.AddService(service); err != nil {

@@ -3,14 +3,10 @@ package linux
 import (
 	"io"
 	"maps"
-	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"rsagent/agent/director"
 )
 
 // A countersRow is a file of counters, and what is in it or what is wrong with it.
@@ -112,35 +108,4 @@ func FuzzCounters(f *testing.F) {
 			}
 		}
 	})
-}
-
-// A checksum that was left to the hardware is completed; a packet that is cut off or of another kind is left alone.
-func TestFinish(t *testing.T) {
-	t.Parallel()
-	src, dst := netip.MustParseAddrPort("192.0.2.1:80"), netip.MustParseAddrPort("198.51.100.9:61000")
-	for _, payload := range []string{"", "odd", "even"} {
-		segment := director.SYNSegment(src, dst, 7, 1460)
-		segment.Payload = []byte(payload)
-		whole, err := segment.Packet()
-		if err != nil {
-			t.Fatal(err)
-		}
-		partial := slices.Clone(whole)
-		sum := uint32(6) + uint32(len(whole)-20)
-		for i := 12; i < 20; i += 2 {
-			sum += uint32(whole[i])<<8 | uint32(whole[i+1])
-		}
-		sum = sum>>16 + sum&0xffff
-		partial[36], partial[37] = byte(sum>>8), byte(sum)
-		finish(partial)
-		if !slices.Equal(partial, whole) {
-			t.Errorf("%q: got %x, want %x", payload, partial, whole)
-		}
-		for n := range len(whole) {
-			cut := slices.Clone(whole[:n])
-			if finish(cut); !slices.Equal(cut, whole[:n]) {
-				t.Errorf("%q: %d bytes of %d were changed", payload, n, len(whole))
-			}
-		}
-	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"rsagent/agent/packet"
 )
 
 // ProbeWire sends whole packets to a real server over the real network, and
@@ -128,11 +130,11 @@ func (w *ProbeWire) MTU() int { return w.mtu }
 
 // Write sends one packet, outer header included, to the RIP. One that is larger
 // than MTU is EMSGSIZE. The kernel fills in the header's checksum (raw(7)).
-func (w *ProbeWire) Write(packet []byte) (int, error) {
-	if err := unix.Sendto(w.send, packet, 0, &unix.SockaddrInet4{Addr: w.rip.As4()}); err != nil {
+func (w *ProbeWire) Write(b []byte) (int, error) {
+	if err := unix.Sendto(w.send, b, 0, &unix.SockaddrInet4{Addr: w.rip.As4()}); err != nil {
 		return 0, fmt.Errorf("send to %s: %w", w.rip, err)
 	}
-	return len(packet), nil
+	return len(b), nil
 }
 
 // Read returns one packet that has come in, its IPv4 header first. The TCP
@@ -155,7 +157,7 @@ func (w *ProbeWire) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	if unfinished(aux[:auxiliary]) {
-		finish(b[:n])
+		packet.CompleteTCP(b[:n])
 	}
 	return n, nil
 }
@@ -173,27 +175,6 @@ func unfinished(control []byte) bool {
 		return m.Header.Level == unix.SOL_PACKET && m.Header.Type == unix.PACKET_AUXDATA && len(m.Data) >= 4 &&
 			binary.NativeEndian.Uint32(m.Data)&unix.TP_STATUS_CSUMNOTREADY != 0
 	})
-}
-
-// finish computes the checksum of a TCP segment that holds the sum over the
-// pseudo header in its place (CHECKSUM_PARTIAL in include/linux/skbuff.h).
-func finish(packet []byte) {
-	const checksumAt, shortest = 16, 20
-	if len(packet) < shortest || packet[9] != unix.IPPROTO_TCP {
-		return
-	}
-	header, total := int(packet[0]&0x0f)*4, int(binary.BigEndian.Uint16(packet[2:]))
-	if total > len(packet) || header+shortest > total {
-		return
-	}
-	segment, sum := packet[header:total], uint32(0)
-	for i, octet := range segment {
-		sum += uint32(octet) << (8 * (1 - i%2))
-	}
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	binary.BigEndian.PutUint16(segment[checksumAt:], ^uint16(sum))
 }
 
 // SetReadDeadline makes Read fail with os.ErrDeadlineExceeded from t on.

@@ -102,9 +102,9 @@ func chosen(targets []probe.Target, args []string, cfg config.Config) ([]probe.T
 }
 
 func (a *app) probeFromDirector(c *cobra.Command, f probeFlags, args []string) error {
-	rip, err := netip.ParseAddr(f.rip)
-	if err != nil || !rip.Is4() {
-		return hinted(fmt.Errorf("--rip %q: want the real server's IPv4 address", f.rip), "see rsagent probe --help")
+	rip, err := config.ParseAddr(f.rip)
+	if err != nil {
+		return hinted(fmt.Errorf("--rip %w", err), "see rsagent probe --help")
 	}
 	if len(a.vips) != 1 || len(args) > 0 {
 		return hinted(errors.New("--from-director takes one --vip and no arguments"), "see rsagent probe --help")

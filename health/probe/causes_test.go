@@ -7,13 +7,13 @@ import (
 	"testing/synctest"
 
 	"rsagent/agent"
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 	"rsagent/health/probe"
 	"rsagent/sysctl"
 )
 
-func tcp(p director.IPv4Header) bool { return p.Protocol == 6 }
-func any4(director.IPv4Header) bool  { return true }
+func tcp(p packet.Header) bool { return p.Protocol == 6 }
+func any4(packet.Header) bool  { return true }
 
 func link(h *host, name string) *agent.Link {
 	for i := range h.got.Links {
@@ -73,11 +73,11 @@ var causes = []struct {
 		outcome: probe.Fail, cause: probe.Firewall, hop: "packet in", why: "disappears before the tunnel"},
 	{name: "firewall, echo ignored", target: echo, spoil: func(h *host) { h.firewall = any4; h.ignores = true },
 		outcome: probe.Fail, cause: probe.Firewall, hop: "packet in", why: "disappears before the tunnel"},
-	{name: "firewall against a director", target: web, spoil: func(h *host) { h.firewall = func(p director.IPv4Header) bool { return p.Src == dip } },
+	{name: "firewall against a director", target: web, spoil: func(h *host) { h.firewall = func(p packet.Header) bool { return p.Src == dip } },
 		outcome: probe.Fail, cause: probe.Firewall, hop: "packet in", why: "what this director sends"},
-	{name: "firewall against the second director", target: web, spoil: func(h *host) { h.firewall = func(p director.IPv4Header) bool { return p.Src == dip2 } },
+	{name: "firewall against the second director", target: web, spoil: func(h *host) { h.firewall = func(p packet.Header) bool { return p.Src == dip2 } },
 		outcome: probe.Fail, cause: probe.Firewall, hop: "packet in", why: "from 10.0.0.5"},
-	{name: "firewall for directors only", target: web, spoil: func(h *host) { h.firewall = func(p director.IPv4Header) bool { return p.Src == stranger } }},
+	{name: "firewall for directors only", target: web, spoil: func(h *host) { h.firewall = func(p packet.Header) bool { return p.Src == stranger } }},
 	{name: "firewall behind the tunnel", target: web, spoil: func(h *host) { h.drops = tcp },
 		outcome: probe.Fail, cause: probe.Firewall, hop: "service", why: "3 packets came out of tunl0"},
 	{name: "echo dropped behind the tunnel", target: echo, spoil: func(h *host) { h.drops = any4 }, outcome: probe.CouldNotTell, why: "echo alone"},
@@ -129,12 +129,14 @@ func TestEveryCauseIsNamed(t *testing.T) {
 	}
 }
 
+var hopNames = []string{"packet in", "protocol 4", "tunnel", "rp_filter", "VIP", "service", "reply"}
+
 // failedHop also holds the way to its form: every hop in order, the ones before the failed one passed, the rest not reached.
 func failedHop(r probe.Result) string {
 	failed, over := "", false
 	for i, h := range r.Way {
 		switch {
-		case h.Name != probe.HopNames()[i]:
+		case h.Name != hopNames[i]:
 			return "out of order: " + h.Name
 		case h.State == probe.HopFailed && !over:
 			failed, over = h.Name, true
@@ -143,7 +145,7 @@ func failedHop(r probe.Result) string {
 			return "wrong state: " + h.Name
 		}
 	}
-	if r.Way != nil && len(r.Way) != len(probe.HopNames()) {
+	if r.Way != nil && len(r.Way) != len(hopNames) {
 		return "incomplete"
 	}
 	return failed

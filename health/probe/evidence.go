@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"rsagent/agent"
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 	"rsagent/sysctl"
 )
 
@@ -148,14 +148,14 @@ func (e Evidence) arrived() bool {
 
 // expired reports whether the host tried to forward the inner packet.
 func (e Evidence) expired() bool {
-	return slices.ContainsFunc(e.Complaints, func(c Complaint) bool { return !c.Outer && c.Type == timeExceeded })
+	return slices.ContainsFunc(e.Complaints, func(c Complaint) bool { return !c.Outer && c.Type == packet.ICMPTimeExceeded })
 }
 
 // rejected returns a complaint about the inner packet that only a rule or a
 // route makes.
 func (e Evidence) rejected() (Complaint, bool) {
 	c, ok := e.complaint(false)
-	return c, ok && c.Type == director.ICMPUnreachable
+	return c, ok && c.Type == packet.ICMPUnreachable
 }
 
 // difference returns how far each counter went up.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"rsagent/agent"
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 	"rsagent/health/probe"
 	"rsagent/sysctl"
 )
@@ -32,9 +32,9 @@ type host struct {
 	mu       sync.Mutex
 	got      agent.Observed // what is read of it, and what it goes by
 	lost     int            // that many packets are dropped first
-	firewall func(outer director.IPv4Header) bool
-	drops    func(inner director.IPv4Header) bool
-	reject   func(outer director.IPv4Header) bool
+	firewall func(outer packet.Header) bool
+	drops    func(inner packet.Header) bool
+	reject   func(outer packet.Header) bool
 	open     map[uint16]bool // ports that somebody listens on
 	full     bool            // and does not accept
 	ignores  bool            // echo requests
@@ -137,7 +137,7 @@ func (h *host) Read(b []byte) (int, error) {
 	}
 }
 
-func (h *host) Write(packet []byte) (int, error) {
+func (h *host) Write(b []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken != nil {
@@ -145,21 +145,37 @@ func (h *host) Write(packet []byte) (int, error) {
 	}
 	h.packets++
 	if h.lost--; h.lost < 0 {
-		h.receive(slices.Clone(packet))
+		h.receive(slices.Clone(b))
 	}
-	return len(packet), nil
+	return len(b), nil
 }
 
 func (h *host) complain(code, kind uint8, to netip.Addr, about []byte) {
 	if h.quiet || to != client && to != stranger {
 		return // to a director on the real network
 	}
-	h.answer(director.ICMPMessage{Src: rip, Dst: to, Type: kind, Code: code, Payload: about}.Packet())
+	h.answer(packet.ICMP{Src: rip, Dst: to, Type: kind, Code: code, Payload: about}.Packet(64))
 }
 
-func (h *host) receive(packet []byte) {
-	inner, outer, err := director.Decapsulate(packet)
+// decapsulate returns the packet inside an IPIP packet, and the outer header.
+func decapsulate(b []byte) ([]byte, packet.Header) {
+	outer, inner, err := packet.Parse(b)
 	must(err)
+	if outer.Protocol != packet.ProtocolIPIP || outer.Fragment() {
+		panic("not a whole packet of protocol 4")
+	}
+	return inner, outer
+}
+
+// reply is the answer to an echo request.
+func reply(request packet.ICMP) ([]byte, error) {
+	return packet.ICMP{
+		Src: request.Dst, Dst: request.Src, Type: packet.ICMPEchoReply, ID: request.ID, Seq: request.Seq, Payload: request.Payload,
+	}.Packet(64)
+}
+
+func (h *host) receive(received []byte) {
+	inner, outer := decapsulate(received)
 	if outer.TTL != 1 || outer.Dst != rip {
 		panic("the outer packet could leave the host")
 	}
@@ -167,12 +183,12 @@ func (h *host) receive(packet []byte) {
 		return
 	}
 	if h.reject != nil && h.reject(outer) {
-		h.complain(director.ICMPPortUnreachable, director.ICMPUnreachable, outer.Src, packet)
+		h.complain(packet.ICMPPortUnreachable, packet.ICMPUnreachable, outer.Src, received)
 		return
 	}
 	if !h.got.Module.Loaded {
 		h.count("IpInUnknownProtos")
-		h.complain(director.ICMPProtocolUnreachable, director.ICMPUnreachable, outer.Src, packet)
+		h.complain(packet.ICMPProtocolUnreachable, packet.ICMPUnreachable, outer.Src, received)
 		return
 	}
 	device := ""
@@ -183,7 +199,7 @@ func (h *host) receive(packet []byte) {
 		}
 	}
 	if device == "" {
-		h.complain(director.ICMPPortUnreachable, director.ICMPUnreachable, outer.Src, packet)
+		h.complain(packet.ICMPPortUnreachable, packet.ICMPUnreachable, outer.Src, received)
 		return
 	}
 	h.count("rx/" + device)
@@ -191,7 +207,7 @@ func (h *host) receive(packet []byte) {
 }
 
 func (h *host) route(device string, inner []byte) {
-	ip, _, err := director.ParseIPv4(inner)
+	ip, _, err := packet.Parse(inner)
 	must(err)
 	if ip.TTL != 1 {
 		panic("the inner packet could be forwarded")
@@ -206,7 +222,7 @@ func (h *host) route(device string, inner []byte) {
 		h.count("TcpExtIPReversePathFilter")
 	case !held:
 		h.count("IpInHdrErrors")
-		h.complain(0, 11, ip.Src, inner)
+		h.complain(0, packet.ICMPTimeExceeded, ip.Src, inner)
 	case h.drops != nil && h.drops(ip):
 	default:
 		h.deliver(inner)
@@ -214,22 +230,22 @@ func (h *host) route(device string, inner []byte) {
 }
 
 func (h *host) deliver(inner []byte) {
-	if request, err := director.ParseICMP(inner); err == nil {
+	if request, err := packet.ParseICMP(inner); err == nil {
 		if !h.ignores {
-			h.answer(request.Reply().Packet())
+			h.answer(reply(request))
 		}
 		return
 	}
-	s, err := director.ParseTCP(inner)
+	s, err := packet.ParseTCP(inner)
 	must(err)
-	answer := director.TCPSegment{Src: s.Dst, Dst: s.Src, Seq: 99, Ack: s.Seq + 1, Flags: director.SYN | director.ACK}
+	answer := packet.TCP{Src: s.Dst, Dst: s.Src, Seq: 99, Ack: s.Seq + 1, Flags: packet.SYN | packet.ACK}
 	switch {
-	case s.Flags == director.RST:
+	case s.Flags == packet.RST:
 		h.half--
 		return
 	case !h.open[s.Dst.Port()]:
 		h.count("TcpOutRsts")
-		answer.Flags = director.RST | director.ACK
+		answer.Flags = packet.RST | packet.ACK
 	case h.full:
 		h.count("TcpExtListenDrops")
 		return
@@ -237,7 +253,7 @@ func (h *host) deliver(inner []byte) {
 		h.half++
 		h.most = max(h.most, h.half)
 	}
-	h.answer(answer.Packet())
+	h.answer(answer.Packet(64))
 }
 
 var errBroken = errors.New("file descriptor in bad state")

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 )
 
 // A Wire carries whole IPv4 packets: what is written goes towards the real
@@ -60,13 +60,13 @@ func (f *flight) fire(ctx context.Context, shots []*shot, wait time.Duration) er
 }
 
 func (f *flight) send(s *shot) error {
-	packet, err := s.packet(f.rip, f.outerTTL)
+	whole, err := s.encapsulated(f.rip, f.outerTTL)
 	if err != nil {
 		return err
 	}
 	f.byKey[s.key()] = s
 	s.sent = time.Now()
-	_, err = f.wire.Write(packet)
+	_, err = f.wire.Write(whole)
 	return err
 }
 
@@ -95,28 +95,28 @@ func (f *flight) collect(ctx context.Context, shots []*shot, wait time.Duration)
 // take looks at a packet that came back. What is not about our shots is let
 // go, except that a SYN-ACK to nobody is reset all the same: it belongs to a
 // SYN of an earlier round that was answered late.
-func (f *flight) take(packet []byte, now time.Time) error {
-	if segment, err := director.ParseTCP(packet); err == nil {
+func (f *flight) take(received []byte, now time.Time) error {
+	if segment, err := packet.ParseTCP(received); err == nil {
 		return f.takeTCP(segment, now)
 	}
-	message, err := director.ParseICMP(packet)
+	message, err := packet.ParseICMP(received)
 	if err != nil {
 		return nil // IPv6 neighbour discovery and the like
 	}
 	switch message.Type {
-	case director.ICMPEchoReply:
-		k := key{protocolICMP, message.Dst, message.Src, message.ID, message.Seq}
+	case packet.ICMPEchoReply:
+		k := key{packet.ProtocolICMP, message.Dst, message.Src, message.ID, message.Seq}
 		if s := f.byKey[k]; s != nil && message.Answers(s.echo()) {
 			s.settle(accepted, now)
 		}
-	case director.ICMPUnreachable, timeExceeded:
+	case packet.ICMPUnreachable, packet.ICMPTimeExceeded:
 		f.takeComplaint(message)
 	}
 	return nil
 }
 
-func (f *flight) takeTCP(segment director.TCPSegment, now time.Time) error {
-	k := key{protocolTCP, segment.Dst.Addr(), segment.Src.Addr(), segment.Dst.Port(), segment.Src.Port()}
+func (f *flight) takeTCP(segment packet.TCP, now time.Time) error {
+	k := key{packet.ProtocolTCP, segment.Dst.Addr(), segment.Src.Addr(), segment.Dst.Port(), segment.Src.Port()}
 	s, source := f.byKey[k], f.stranger
 	if s != nil {
 		source = s.source
@@ -127,15 +127,15 @@ func (f *flight) takeTCP(segment director.TCPSegment, now time.Time) error {
 			s.settle(refused, now)
 		}
 	}
-	opens := segment.Flags&(director.SYN|director.ACK) == director.SYN|director.ACK
+	opens := segment.Flags&(packet.SYN|packet.ACK) == packet.SYN|packet.ACK
 	if !opens || s == nil && segment.Dst.Addr() != f.nobody {
 		return nil
 	}
-	reset, err := segment.Reset().Packet()
+	reset, err := segment.Reset().Packet(innerTTL)
 	if err != nil {
 		return err
 	}
-	if reset, err = wrap(reset, source, f.rip, f.outerTTL); err != nil {
+	if reset, err = encapsulate(reset, source, f.rip, f.outerTTL); err != nil {
 		return err
 	}
 	_, err = f.wire.Write(reset)
@@ -148,7 +148,7 @@ func (s *shot) settle(a answer, now time.Time) {
 	}
 }
 
-func (f *flight) takeComplaint(m director.ICMPMessage) {
+func (f *flight) takeComplaint(m packet.ICMP) {
 	q, ok := readQuote(m.Payload)
 	if !ok {
 		return

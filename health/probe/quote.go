@@ -5,17 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 )
-
-// protocol numbers (IANA).
-const (
-	protocolICMP = 1
-	protocolIPIP = 4
-	protocolTCP  = 6
-)
-
-const timeExceeded = 11 // ICMP type (RFC 792)
 
 // Complaint is an ICMP error about one of our packets.
 type Complaint struct {
@@ -24,20 +15,26 @@ type Complaint struct {
 	From       netip.Addr // who complains
 }
 
-var unreachable = map[uint8]string{
+var unreachableCodes = map[uint8]string{
 	0: "network unreachable", 1: "host unreachable", 2: "protocol unreachable", 3: "port unreachable",
 	4: "fragmentation needed", 9: "network prohibited", 10: "host prohibited", 13: "administratively prohibited",
 }
 
 // String names the complaint as RFC 792 and RFC 1122 do.
 func (c Complaint) String() string {
-	if name, ok := unreachable[c.Code]; ok && c.Type == director.ICMPUnreachable {
+	if name, ok := unreachableCodes[c.Code]; ok && c.Type == packet.ICMPUnreachable {
 		return name
 	}
-	if c.Type == timeExceeded {
+	if c.Type == packet.ICMPTimeExceeded {
 		return "time exceeded"
 	}
 	return fmt.Sprintf("ICMP type %d code %d", c.Type, c.Code)
+}
+
+// unreachable reports whether the complaint is that the destination is
+// unreachable, for the reason of that code.
+func (c Complaint) unreachable(code uint8) bool {
+	return c.Type == packet.ICMPUnreachable && c.Code == code
 }
 
 // quoted is what an ICMP error says about the packet that it is about. Only
@@ -51,41 +48,27 @@ type quoted struct {
 
 // readQuote returns false for what is not about an IPIP, TCP or ICMP packet.
 func readQuote(b []byte) (quoted, bool) {
-	protocol, src, dst, rest, ok := readHeader(b)
-	if !ok {
+	h, rest, err := packet.ParseQuote(b)
+	if err != nil {
 		return quoted{}, false
 	}
-	q := quoted{outer: protocol == protocolIPIP, dst: dst}
+	q := quoted{outer: h.Protocol == packet.ProtocolIPIP, dst: h.Dst}
 	if q.outer {
-		if protocol, src, dst, rest, ok = readHeader(rest); !ok {
+		if h, rest, err = packet.ParseQuote(rest); err != nil {
 			return q, true
 		}
 	}
-	q.key, q.known = readKey(protocol, src, dst, rest)
+	q.key, q.known = readKey(h, rest)
 	return q, q.known || q.outer
 }
 
-// readHeader is lenient, since a quote may be cut off and its checksum be the
-// one of before the last hop.
-func readHeader(b []byte) (protocol uint8, src, dst netip.Addr, rest []byte, ok bool) {
-	if len(b) < 20 || b[0]>>4 != 4 {
-		return 0, src, dst, nil, false
-	}
-	size := int(b[0]&0x0f) * 4
-	if size < 20 || size > len(b) {
-		return 0, src, dst, nil, false
-	}
-	src, dst = netip.AddrFrom4([4]byte(b[12:16])), netip.AddrFrom4([4]byte(b[16:20]))
-	return b[9], src, dst, b[size:], true
-}
-
-// readKey returns the key of the request that these bytes are of.
-func readKey(protocol uint8, src, dst netip.Addr, b []byte) (key, bool) {
+// readKey returns the key of the request that begins with these bytes.
+func readKey(h packet.Header, b []byte) (key, bool) {
 	switch {
-	case protocol == protocolTCP && len(b) >= 4:
-		return key{protocolTCP, src, dst, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])}, true
-	case protocol == protocolICMP && len(b) >= 8 && b[0] == director.ICMPEchoRequest:
-		return key{protocolICMP, src, dst, binary.BigEndian.Uint16(b[4:]), binary.BigEndian.Uint16(b[6:])}, true
+	case h.Protocol == packet.ProtocolTCP && len(b) >= 4:
+		return key{h.Protocol, h.Src, h.Dst, binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])}, true
+	case h.Protocol == packet.ProtocolICMP && len(b) >= 8 && b[0] == packet.ICMPEchoRequest:
+		return key{h.Protocol, h.Src, h.Dst, binary.BigEndian.Uint16(b[4:]), binary.BigEndian.Uint16(b[6:])}, true
 	}
 	return key{}, false
 }

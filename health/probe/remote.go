@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"time"
+
+	"rsagent/agent/packet"
 )
 
 // Remote probes a real server from where a director is: the packet goes over
@@ -65,11 +67,11 @@ func remoteVerdict(t Target, rip netip.Addr, s *shot) (Outcome, Cause, string) {
 // complainedFrom reads a complaint of the real server, or of a router.
 func complainedFrom(c Complaint, t Target, rip netip.Addr) (Outcome, Cause, string) {
 	switch {
-	case c.Outer && c.From == rip && c.String() == "protocol unreachable":
+	case c.Outer && c.From == rip && c.unreachable(packet.ICMPProtocolUnreachable):
 		return Fail, NoModule, fmt.Sprintf("%s says protocol unreachable: nobody there handles protocol 4, the module ipip is not loaded", rip)
-	case c.Outer && c.From == rip && c.String() == "port unreachable":
+	case c.Outer && c.From == rip && c.unreachable(packet.ICMPPortUnreachable):
 		return Fail, TunnelDown, fmt.Sprintf("%s says port unreachable: its tunnel is down or missing, or a rule rejects protocol 4", rip)
-	case !c.Outer && c.Type == timeExceeded:
+	case !c.Outer && c.Type == packet.ICMPTimeExceeded:
 		return Fail, Forwarded, fmt.Sprintf("%s would send the packet on, because %s is none of its addresses: time exceeded, says %s", rip, t.VIP, c.From)
 	case !c.Outer:
 		return Fail, Firewall, fmt.Sprintf("a rule behind the tunnel rejects packets for %s: %s, says %s", t, c, c.From)

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 	"rsagent/health/probe"
 )
 
@@ -17,36 +17,35 @@ type afar struct {
 	answer func(inner, outer []byte) ([]byte, error)
 }
 
-func (a *afar) Write(packet []byte) (int, error) {
-	inner, _, err := director.Decapsulate(packet)
-	must(err)
+func (a *afar) Write(b []byte) (int, error) {
+	inner, _ := decapsulate(b)
 	a.packets++
-	if len(packet) > a.limit {
-		return len(packet), nil
+	if len(b) > a.limit {
+		return len(b), nil
 	}
-	if b, err := a.answer(inner, packet); b != nil || err != nil {
-		a.host.answer(b, err)
+	if answer, err := a.answer(inner, b); answer != nil || err != nil {
+		a.host.answer(answer, err)
 	}
-	return len(packet), nil
+	return len(b), nil
 }
 
 func accept(inner, _ []byte) ([]byte, error) {
-	if m, err := director.ParseICMP(inner); err == nil {
-		return m.Reply().Packet()
+	if m, err := packet.ParseICMP(inner); err == nil {
+		return reply(m)
 	}
-	s, err := director.ParseTCP(inner)
-	if err != nil || s.Flags != director.SYN {
+	s, err := packet.ParseTCP(inner)
+	if err != nil || s.Flags != packet.SYN {
 		return nil, err
 	}
-	return director.TCPSegment{Src: s.Dst, Dst: s.Src, Ack: s.Seq + 1, Flags: director.SYN | director.ACK}.Packet()
+	return packet.TCP{Src: s.Dst, Dst: s.Src, Ack: s.Seq + 1, Flags: packet.SYN | packet.ACK}.Packet(64)
 }
 
 func icmp(from netip.Addr, kind, code uint8, outer bool) func(inner, packet []byte) ([]byte, error) {
-	return func(inner, packet []byte) ([]byte, error) {
+	return func(inner, quoted []byte) ([]byte, error) {
 		if !outer {
-			packet = inner
+			quoted = inner
 		}
-		return director.ICMPMessage{Src: from, Dst: dip, Type: kind, Code: code, Payload: packet}.Packet()
+		return packet.ICMP{Src: from, Dst: dip, Type: kind, Code: code, Payload: quoted}.Packet(64)
 	}
 }
 

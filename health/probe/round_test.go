@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rsagent/agent"
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 	"rsagent/health/probe"
 )
 
@@ -23,7 +23,7 @@ func TestNothingIsSaidToARealDirector(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHost()
 			spoil(h)
-			h.firewall = func(p director.IPv4Header) bool {
+			h.firewall = func(p packet.Header) bool {
 				if p.Src != stranger {
 					t.Errorf("%s: sent as %s", name, p.Src)
 				}

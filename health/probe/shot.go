@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 )
 
 // key tells requests apart: protocol, client and VIP, and the two ports of a
@@ -52,55 +52,46 @@ func (s *shot) settled() bool { return s.answer != silence || len(s.complaints) 
 
 func (s *shot) key() key {
 	if s.target.Port == 0 {
-		return key{protocolICMP, s.client, s.target.VIP, echoID, s.number}
+		return key{packet.ProtocolICMP, s.client, s.target.VIP, echoID, s.number}
 	}
-	return key{protocolTCP, s.client, s.target.VIP, s.number, s.target.Port}
+	return key{packet.ProtocolTCP, s.client, s.target.VIP, s.number, s.target.Port}
 }
 
-func (s *shot) syn() director.TCPSegment {
+func (s *shot) syn() packet.TCP {
 	src, dst := netip.AddrPortFrom(s.client, s.number), netip.AddrPortFrom(s.target.VIP, s.target.Port)
 	// A number that follows from the port is enough: nobody guesses it to harm
 	// a connection that never opens.
-	syn := director.SYNSegment(src, dst, uint32(s.number)<<16|0x5253, offeredMSS)
+	syn := packet.NewSYN(src, dst, uint32(s.number)<<16|0x5253, offeredMSS)
 	if s.size > synHeaders {
 		syn.Payload = make([]byte, s.size-synHeaders)
 	}
 	return syn
 }
 
-func (s *shot) echo() director.ICMPMessage {
+func (s *shot) echo() packet.ICMP {
 	data := []byte("rsagent probe")
 	if s.size > 0 {
 		data = make([]byte, max(0, s.size-echoHeaders))
 	}
-	return director.EchoRequest(s.client, s.target.VIP, echoID, s.number, data)
+	return packet.NewEchoRequest(s.client, s.target.VIP, echoID, s.number, data)
 }
 
-// packet returns the outer packet.
-func (s *shot) packet(rip netip.Addr, outerTTL uint8) ([]byte, error) {
+// encapsulated returns the whole packet, outer header included.
+func (s *shot) encapsulated(rip netip.Addr, outerTTL uint8) ([]byte, error) {
 	inner, err := s.inner()
 	if err != nil {
 		return nil, fmt.Errorf("probe of %s: %w", s.target, err)
 	}
-	return wrap(inner, s.source, rip, outerTTL)
+	return encapsulate(inner, s.source, rip, outerTTL)
 }
 
 func (s *shot) inner() ([]byte, error) {
 	if s.target.Port == 0 {
-		return s.echo().Packet()
+		return s.echo().Packet(innerTTL)
 	}
-	return s.syn().Packet()
+	return s.syn().Packet(innerTTL)
 }
 
-// wrap encapsulates a packet whose TTL it makes that of a probe.
-func wrap(inner []byte, source, rip netip.Addr, outerTTL uint8) ([]byte, error) {
-	h, payload, err := director.ParseIPv4(inner)
-	if err != nil {
-		return nil, err
-	}
-	h.TTL = innerTTL
-	if inner, err = director.BuildIPv4(h, payload); err != nil {
-		return nil, err
-	}
-	return director.Encapsulate(inner, source, rip, director.Options{TTL: outerTTL})
+func encapsulate(inner []byte, source, rip netip.Addr, ttl uint8) ([]byte, error) {
+	return packet.Encapsulate(inner, packet.Outer{Src: source, Dst: rip, Protocol: packet.ProtocolIPIP, TTL: ttl})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rsagent/agent"
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 )
 
 // Every target has its turn once an interval, in rounds that are neither many nor large.
@@ -133,11 +133,11 @@ func TestReadQuote(t *testing.T) {
 	rip, source := netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.4")
 	for _, port := range []uint16{80, 0} {
 		s := &shot{target: Target{netip.MustParseAddr("10.0.0.100"), port}, client: netip.MustParseAddr("192.0.2.254"), source: source, number: 4242}
-		outer, err := s.packet(rip, 1)
+		outer, err := s.encapsulated(rip, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		inner, _, err := director.Decapsulate(outer)
+		_, inner, err := packet.Parse(outer)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,24 +159,24 @@ func TestReadQuote(t *testing.T) {
 func FuzzFlightTakes(f *testing.F) {
 	vip, client, source, rip := netip.MustParseAddr("10.0.0.100"), netip.MustParseAddr("192.0.2.254"), netip.MustParseAddr("10.0.0.4"), netip.MustParseAddr("10.0.0.2")
 	s := shot{target: Target{vip, 80}, client: client, source: source, number: 4242}
-	packet, err := s.packet(rip, 1)
+	sent, err := s.encapsulated(rip, 1)
 	if err != nil {
 		f.Fatal(err)
 	}
-	complaint, err := director.ICMPMessage{Src: rip, Dst: source, Type: 3, Code: 2, Payload: packet}.Packet()
+	complaint, err := packet.ICMP{Src: rip, Dst: source, Type: 3, Code: 2, Payload: sent}.Packet(64)
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(packet)
+	f.Add(sent)
 	f.Add(complaint)
-	f.Fuzz(func(t *testing.T, packet []byte) {
+	f.Fuzz(func(t *testing.T, received []byte) {
 		fired := s
 		fl := flight{wire: sink{}, rip: rip, outerTTL: 1, nobody: client, stranger: source, byKey: map[key]*shot{s.key(): &fired}}
-		if err := fl.take(packet, time.Now()); err != nil {
-			t.Errorf("%x: %v", packet, err)
+		if err := fl.take(received, time.Now()); err != nil {
+			t.Errorf("%x: %v", received, err)
 		}
-		if fired.answer != silence && !slices.Contains([]byte{1, 6}, packet[9]) {
-			t.Errorf("%x: taken for an answer", packet)
+		if fired.answer != silence && !slices.Contains([]byte{1, 6}, received[9]) {
+			t.Errorf("%x: taken for an answer", received)
 		}
 	})
 }

@@ -2,10 +2,9 @@ package probe
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
-	"rsagent/agent/director"
+	"rsagent/agent/packet"
 )
 
 // HopState says whether the packet came past a hop.
@@ -39,13 +38,10 @@ type Hop struct {
 	Evidence string   `json:"evidence,omitempty"`
 }
 
-// Hops are the names of all hops, in the order of the way.
+// hops are the names of all hops in the order of the way: the packet coming
+// in, the kernel's handler of protocol 4, the tunnel, its reverse path filter,
+// the VIP being local, the service, the reply.
 var hops = [...]string{"packet in", "protocol 4", "tunnel", "rp_filter", "VIP", "service", "reply"}
-
-// HopNames returns the names of the hops in the order of the way: the packet
-// coming in, the kernel's handler of protocol 4, the tunnel, its reverse path
-// filter, the VIP being local, the service, the reply.
-func HopNames() []string { return slices.Clone(hops[:]) }
 
 // finding is what one hop has to say. Cause "" means that it is passed.
 type finding struct {
@@ -104,12 +100,12 @@ func (e Evidence) blame(way []Hop) ([]Hop, Cause, string) {
 func (e Evidence) entrance() finding {
 	c, complained := e.complaint(true)
 	tunnel, found := e.Got.Tunnel()
-	if complained && c.Type == timeExceeded {
+	if complained && c.Type == packet.ICMPTimeExceeded {
 		return finding{Route, fmt.Sprintf("%s is not local: this host would send the packet on", e.RIP)}
 	}
 	_, shadowed := e.taker()
 	able := found && tunnel.Up || shadowed
-	if complained && (able || c.Type != director.ICMPUnreachable || c.Code != director.ICMPProtocolUnreachable && c.Code != director.ICMPPortUnreachable) {
+	if complained && (able || !c.unreachable(packet.ICMPProtocolUnreachable) && !c.unreachable(packet.ICMPPortUnreachable)) {
 		return finding{Firewall, fmt.Sprintf("a rule rejects protocol 4 from %s: ICMP says %s, and the kernel itself had no reason to", e.Source, c)}
 	}
 	return finding{"", fmt.Sprintf("protocol 4 from %s to %s, through %s", e.Source, e.RIP, e.Device)}

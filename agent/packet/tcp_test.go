@@ -1,4 +1,4 @@
-package director
+package packet
 
 import (
 	"math/rand/v2"
@@ -10,12 +10,12 @@ import (
 
 func TestTCPRoundTrip(t *testing.T) {
 	for range 1000 {
-		want := TCPSegment{
+		want := TCP{
 			Src: netip.AddrPortFrom(client, uint16(rand.Uint32())), Dst: netip.AddrPortFrom(vip, uint16(rand.Uint32())),
 			Seq: rand.Uint32(), Ack: rand.Uint32(), Flags: TCPFlags(rand.Uint32()), Window: uint16(rand.Uint32()),
 			MSS: uint16(rand.IntN(2) * rand.IntN(65536)), Payload: randomBytes(rand.IntN(9)),
 		}
-		packet, err := want.Packet()
+		packet, err := want.Packet(64)
 		ok(t, err)
 		got, err := ParseTCP(packet)
 		ok(t, err)
@@ -30,16 +30,16 @@ func TestTCPRoundTrip(t *testing.T) {
 }
 
 func TestAnswersToASYN(t *testing.T) {
-	syn := SYNSegment(source, target, 0xffffffff, 1460)
-	synAck := TCPSegment{Src: target, Dst: source, Seq: 77, Ack: 0, Flags: SYN | ACK}
-	rst := TCPSegment{Src: target, Dst: source, Ack: 0, Flags: RST | ACK}
+	syn := NewSYN(source, target, 0xffffffff, 1460)
+	synAck := TCP{Src: target, Dst: source, Seq: 77, Ack: 0, Flags: SYN | ACK}
+	rst := TCP{Src: target, Dst: source, Ack: 0, Flags: RST | ACK}
 	other, stale, fromElsewhere := synAck, synAck, rst
 	other.Dst = netip.AddrPortFrom(client, 40001)
 	stale.Ack = 1
 	fromElsewhere.Src = netip.AddrPortFrom(rs1, 80)
 	for _, c := range []struct {
 		name             string
-		answer           TCPSegment
+		answer           TCP
 		accepts, refuses bool
 	}{
 		{"SYN-ACK", synAck, true, false},
@@ -56,7 +56,7 @@ func TestAnswersToASYN(t *testing.T) {
 			t.Errorf("%s refuses: want %v, got %v", c.name, c.refuses, got)
 		}
 	}
-	want := TCPSegment{Src: source, Dst: target, Seq: 0, Flags: RST}
+	want := TCP{Src: source, Dst: target, Seq: 0, Flags: RST}
 	if diff := cmp.Diff(want, synAck.Reset(), netipEqual); diff != "" {
 		t.Errorf("reset (-want +got):\n%s", diff)
 	}
