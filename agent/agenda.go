@@ -117,7 +117,7 @@ func (a *agenda) ended(r Report, failed bool, now time.Time) {
 	if a.hinted && len(r.Done) == 0 {
 		a.budget.spend(r.Took, now)
 	}
-	if r.Focused {
+	if r.Scope.Partial {
 		return
 	}
 	if r.Device != "" {

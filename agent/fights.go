@@ -24,8 +24,8 @@ const (
 	longestRest = 5 * time.Second
 )
 
-// A Contention is a fight that is going on.
-type Contention struct {
+// A Conflict is a fight that is going on.
+type Conflict struct {
 	Subject
 	Fix   Action
 	Since time.Time // of the first repair
@@ -38,7 +38,7 @@ type Contention struct {
 }
 
 type fight struct {
-	Contention
+	Conflict
 	recent    []time.Time // the last repairs, contendedTimes at most
 	streak    int         // of repairs that were undone at once
 	rest      time.Duration
@@ -57,7 +57,7 @@ type fights struct {
 const sweep = time.Second
 
 // note takes the outcome of a pass. It returns what has become contended.
-func (f *fights) note(r Report, now time.Time) (started []Contention) {
+func (f *fights) note(r Report, now time.Time) (started []Conflict) {
 	if len(r.Done) == 0 {
 		f.name(r)
 		return nil
@@ -70,7 +70,7 @@ func (f *fights) note(r Report, now time.Time) (started []Contention) {
 	}
 	for _, s := range r.Done {
 		if s.Err == nil && asked[s.Action] && f.repaired(s.Repair, now) {
-			started = append(started, f.byFix[s.Action].Contention)
+			started = append(started, f.byFix[s.Action].Conflict)
 		}
 	}
 	f.name(r)
@@ -79,7 +79,7 @@ func (f *fights) note(r Report, now time.Time) (started []Contention) {
 
 // name keeps who was last seen to make the difference that a fight is about.
 func (f *fights) name(r Report) {
-	if len(f.repeated) == 0 || len(r.Traces) == 0 {
+	if len(f.repeated) == 0 || len(r.Audit) == 0 {
 		return
 	}
 	got := map[Subject]string{}
@@ -89,7 +89,7 @@ func (f *fights) name(r Report) {
 		}
 	}
 	for _, g := range f.repeated {
-		for _, t := range r.Traces {
+		for _, t := range r.Audit {
 			if t.Subject == g.Subject && t.By.Known() && (t.New == "" || t.New == got[g.Subject]) {
 				g.By = t.By
 			}
@@ -105,7 +105,7 @@ func (f *fights) repaired(r Repair, now time.Time) bool {
 	}
 	g := f.byFix[fix]
 	if g == nil || g.over(now) {
-		g = &fight{Contention: Contention{Subject: r.Subject, Fix: fix, Since: now, Until: now}}
+		g = &fight{Conflict: Conflict{Subject: r.Subject, Fix: fix, Since: now, Until: now}}
 		f.byFix[fix] = g
 		delete(f.repeated, fix)
 	} else {
@@ -207,20 +207,20 @@ func (f *fights) next(now time.Time) (at time.Time, resting map[Subject]bool) {
 }
 
 // contentions returns the fights that are going on, in order of their IDs.
-func (f *fights) contentions() []Contention {
-	var out []Contention
+func (f *fights) conflicts() []Conflict {
+	var out []Conflict
 	for _, g := range f.repeated {
 		if g.contended {
-			out = append(out, g.Contention)
+			out = append(out, g.Conflict)
 		}
 	}
-	slices.SortFunc(out, func(a, b Contention) int { return strings.Compare(a.ID(), b.ID()) })
+	slices.SortFunc(out, func(a, b Conflict) int { return strings.Compare(a.ID(), b.ID()) })
 	return out
 }
 
 // finding turns a contention into a warning. What the fight is about is a
 // finding of its own, and that one decides on readiness.
-func (c Contention) finding(now time.Time) Finding {
+func (c Conflict) finding(now time.Time) Finding {
 	got := fmt.Sprintf("undone %d times in %s", c.Times, now.Sub(c.Since).Round(time.Second))
 	if c.By.Known() {
 		got += " by " + c.By.String()

@@ -156,7 +156,7 @@ func TestLoopOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		r := startLoopWith(t, time.Hour, configs()["plain"], func(l *agent.Loop) {
-			l.Owner = func(agent.Desired, agent.Contention) []string { asked++; return []string{"It is Calico: set X."} }
+			l.Owner = func(agent.Desired, agent.Conflict) []string { asked++; return []string{"It is Calico: set X."} }
 		})
 		synctest.Wait()
 		r.fight(t, deletion, 10*time.Millisecond, 2*time.Second)

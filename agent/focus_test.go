@@ -98,13 +98,13 @@ func TestLoopFocus(t *testing.T) {
 		before := r.count()
 		agentType(t, r, deletion)
 		for _, p := range r.all()[before:] {
-			if !p.Focused {
+			if !p.Scope.Partial {
 				t.Errorf("a whole pass: %v", p.Done)
 			}
 		}
 		agentType(t, r, "sysctl -w net.ipv4.conf.tunl0.rp_filter=1")
-		if last := r.last(); !last.Focused || !strings.Contains(r.fake.Dump(), vipThere) {
-			t.Errorf("focused %v:\n%s", last.Focused, r.fake.Dump())
+		if last := r.last(); !last.Scope.Partial || !strings.Contains(r.fake.Dump(), vipThere) {
+			t.Errorf("focused %v:\n%s", last.Scope.Partial, r.fake.Dump())
 		}
 		r.stop()
 	})
@@ -117,13 +117,13 @@ func TestLoopFocusNotEnough(t *testing.T) {
 		synctest.Wait()
 		r.fake.Fail("ip addr add 172.25.84.100/32 dev tunl0 label tunl0:rs", syscall.EPERM)
 		agentType(t, r, deletion)
-		if last := r.last(); last.Focused || last.State() != agent.Critical {
-			t.Errorf("focused %v, %v", last.Focused, last.State())
+		if last := r.last(); last.Scope.Partial || last.State() != agent.Critical {
+			t.Errorf("focused %v, %v", last.Scope.Partial, last.State())
 		}
 		r.fake.Fail("ip addr add 172.25.84.100/32 dev tunl0 label tunl0:rs", nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		whole := slices.DeleteFunc(r.all(), func(p agent.Report) bool { return p.Focused })
+		whole := slices.DeleteFunc(r.all(), func(p agent.Report) bool { return p.Scope.Partial })
 		if last := whole[len(whole)-1]; last.State() != agent.OK {
 			t.Errorf("the last whole report after the cure: %v", last.State())
 		}

@@ -17,12 +17,12 @@ type Hint struct {
 	Addrs  []netip.Addr // addresses that came or went, on any device
 	Links  []string     // devices that came, went or changed
 	Keys   []sysctl.Key // settings that were written
-	Traces []Trace      // who did it, as far as that was seen
+	Audit []AuditRecord      // who did it, as far as that was seen
 	Mended []Reflex     // what was repaired at once
 }
 
-// A Trace is the record of one change by somebody else.
-type Trace struct {
+// A AuditRecord is the record of one change by somebody else.
+type AuditRecord struct {
 	Time    time.Time
 	Subject        // of the finding that the change may cause
 	Old     string // "" if not known
@@ -34,9 +34,9 @@ type Trace struct {
 }
 
 // Signed returns the traces with their authors, without those of nobody known.
-func (h Hint) Signed() []Trace {
-	var out []Trace
-	for _, t := range h.Traces {
+func (h Hint) Signed() []AuditRecord {
+	var out []AuditRecord
+	for _, t := range h.Audit {
 		known := true
 		if t.Asked != nil {
 			t.Time, t.By, known = t.Asked()
@@ -91,8 +91,8 @@ func (h Hint) Merge(later Hint) Hint {
 	}
 	h.Mended = append(h.Mended[:len(h.Mended):len(h.Mended)], later.Mended...)
 	h.Mended = h.Mended[max(0, len(h.Mended)-hintSize):]
-	h.Traces = append(h.Traces[:len(h.Traces):len(h.Traces)], later.Traces...)
-	h.Traces = h.Traces[max(0, len(h.Traces)-hintSize):]
+	h.Audit = append(h.Audit[:len(h.Audit):len(h.Audit)], later.Audit...)
+	h.Audit = h.Audit[max(0, len(h.Audit)-hintSize):]
 	return h
 }
 

@@ -32,7 +32,7 @@ func TestLoopAsksWhoItWas(t *testing.T) {
 			var first []bool // whether the VIP was back when it was asked
 			hint := agent.Hint{Addrs: []netip.Addr{netip.MustParseAddr("172.25.84.100")}}
 			for i := range many {
-				hint.Traces = append(hint.Traces, agent.Trace{Subject: agent.Subject{Kind: agent.KindModule, Name: fmt.Sprint(i)}, Asked: func() (time.Time, agent.Actor, bool) {
+				hint.Audit = append(hint.Audit, agent.AuditRecord{Subject: agent.Subject{Kind: agent.KindModule, Name: fmt.Sprint(i)}, Asked: func() (time.Time, agent.Actor, bool) {
 					first = append(first, strings.Contains(r.fake.Dump(), vipThere))
 					return time.Now(), agent.Actor{PID: 1 + i}, i%2 == 0
 				}})
@@ -48,7 +48,7 @@ func TestLoopAsksWhoItWas(t *testing.T) {
 			if len(first) != many || first[0] != back || !strings.Contains(r.fake.Dump(), vipThere) {
 				t.Errorf("%d traces: asked %d times, back at the first: %v, want %v", many, len(first), first[0], back)
 			}
-			named := r.last().Traces
+			named := r.last().Audit
 			if len(named) != many/2 || named[1].Name != "2" || named[1].By.PID != 3 || named[1].Asked != nil {
 				t.Errorf("%d traces: %d in the report, want %d: %+v", many, len(named), many/2, named[:min(2, len(named))])
 			}

@@ -21,7 +21,7 @@ type Loop struct {
 	Report func(Report, error)
 	// Owner, if not nil, is asked once when a fight begins: who the other may
 	// be and which setting ends the fight, one sentence each.
-	Owner func(Desired, Contention) []string
+	Owner func(Desired, Conflict) []string
 }
 
 // Run makes a pass at once, then on hints and every interval, until ctx ends.
@@ -101,8 +101,8 @@ func (t *turn) do(ctx context.Context) bool {
 	}
 	t.Kernel.Stand(nil, 0)
 	hint := t.begin(now)
-	if len(hint.Traces) > patientTraces { // who asked is remembered for so long only
-		hint.Traces = hint.Signed()
+	if len(hint.Audit) > patientTraces { // who asked is remembered for so long only
+		hint.Audit = hint.Signed()
 	}
 	if s.whole || t.whole || !t.focused(ctx, s.vips, &hint) {
 		r, err := t.pass(ctx, t.Want, hint)
@@ -133,7 +133,7 @@ func (t *turn) focused(ctx context.Context, vips []netip.Addr, hint *Hint) bool 
 	if enough || err == nil && len(r.Done) > 0 {
 		t.ended(r, false, time.Now())
 		t.Report(r, nil)
-		hint.Traces, hint.Mended = nil, nil // told
+		hint.Audit, hint.Mended = nil, nil // told
 	}
 	return enough
 }
@@ -148,7 +148,7 @@ func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error
 	}
 	r, err := p.run(ctx)
 	t.base, t.based = p.base, err == nil
-	r.Traces = hint.Signed()
+	r.Audit = hint.Signed()
 	now := time.Now()
 	if err == nil || !want.Focused { // else another pass tells of it
 		t.note(r, now)
@@ -157,9 +157,9 @@ func (t *turn) pass(ctx context.Context, want Desired, hint Hint) (Report, error
 		t.hint.Mended = append(hint.Mended, t.hint.Mended...) // for the next one
 	}
 	t.fights.forget(now)
-	r.Contended = t.fights.contentions()
+	r.Conflicts = t.fights.conflicts()
 	if !want.Focused {
-		for _, c := range r.Contended {
+		for _, c := range r.Conflicts {
 			r.After = append(r.After, c.finding(now))
 		}
 	}
@@ -207,7 +207,7 @@ func (t *turn) unchanged(r Report, vips []netip.Addr) bool {
 			return false
 		}
 	}
-	return len(r.Failed()) == 0 && len(r.Contended) == t.contended()
+	return len(r.Failed()) == 0 && len(r.Conflicts) == t.contended()
 }
 
 // contended returns how many fights the last whole report knew of.

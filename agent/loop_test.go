@@ -81,7 +81,7 @@ func (r *runner) last() agent.Report { all := r.all(); return all[len(all)-1] }
 
 func (r *runner) contended() []string {
 	var ids []string
-	for _, c := range r.last().Contended {
+	for _, c := range r.last().Conflicts {
 		ids = append(ids, c.ID())
 	}
 	return ids

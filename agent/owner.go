@@ -15,7 +15,7 @@ type Evidence struct {
 }
 
 // Gather returns the evidence that is in a whole reading.
-func (o Observed) Gather(c Contention) Evidence {
+func (o Observed) Gather(c Conflict) Evidence {
 	var e Evidence
 	for _, l := range o.Links {
 		e.Devices = append(e.Devices, l.Name)
@@ -29,7 +29,7 @@ func (o Observed) Gather(c Contention) Evidence {
 // Owners says who the other in a fight over something on the tunnel device may
 // be, and which setting ends it, a sentence for each that there is evidence
 // for.
-func (e Evidence) Owners(c Contention, device string) []string {
+func (e Evidence) Owners(c Conflict, device string) []string {
 	var out []string
 	_, sysctl := c.Fix.(SetSysctl)
 	if e.Opponent.File != "" {

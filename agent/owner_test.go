@@ -13,12 +13,12 @@ import (
 // ends the fight.
 func TestOwners(t *testing.T) {
 	key := sysctl.Key{Scope: sysctl.All, Name: sysctl.RPFilter}
-	filter := agent.Contention{Fix: agent.SetSysctl{Key: key}}
-	vip := agent.Contention{Fix: agent.AddAddr{Device: "tunl0"}}
+	filter := agent.Conflict{Fix: agent.SetSysctl{Key: key}}
+	vip := agent.Conflict{Fix: agent.AddAddr{Device: "tunl0"}}
 	line := agent.Replay{Key: key, Value: 1, File: "/etc/sysctl.d/50-x.conf", Line: 3}
 	for _, tt := range []struct {
 		name     string
-		about    agent.Contention
+		about    agent.Conflict
 		evidence agent.Evidence
 		want     []string // what each sentence holds
 	}{

@@ -71,7 +71,11 @@ func Look(ctx context.Context, k Kernel, s Store, want Desired) (Report, Observe
 }
 
 func newReport(start time.Time, want Desired) Report {
-	return Report{Time: start, VIPs: len(want.VIPs), Focused: want.Focused}
+	r := Report{Time: start, VIPs: len(want.VIPs), Found: ByResync}
+	if want.Focused {
+		r.Found, r.Scope = ByEvent, Scope{Partial: true, Settings: true, VIPs: want.VIPs}
+	}
+	return r
 }
 
 // leave fills in what is left, now.
@@ -243,8 +247,9 @@ func Execute(ctx context.Context, k Kernel, plan []Repair) []Step {
 			// A phase that has begun is finished: half a group helps nobody.
 			errs = k.Apply(context.WithoutCancel(ctx), Actions(group))
 		}
+		now := time.Now()
 		for i, r := range group {
-			steps = append(steps, Step{r, errs[i]})
+			steps = append(steps, Step{r, errs[i], now})
 			failed[phase] = failed[phase] || errs[i] != nil
 		}
 	}

@@ -41,7 +41,7 @@ func (l *ledger) inOrder(id string) time.Time {
 
 // attribute finds authors for drifts that have none. It reports whether it did.
 func (l *ledger) attribute(r agent.Report) bool {
-	l.traces = append(l.traces, r.Traces...)
+	l.traces = append(l.traces, r.Audit...)
 	l.traces = l.traces[max(0, len(l.traces)-maxTraces):]
 	found := false
 	for i := len(l.traces) - 1; i >= 0; i-- { // the last one is what was read
@@ -56,7 +56,7 @@ func (l *ledger) attribute(r agent.Report) bool {
 
 // explained reports whether the trace explains the drift, which nobody has
 // explained yet.
-func (d *entry) explained(t agent.Trace, now time.Time) bool {
+func (d *entry) explained(t agent.AuditRecord, now time.Time) bool {
 	until := d.until
 	if !d.Open() && d.Repaired.Before(until) {
 		until = d.Repaired
@@ -70,8 +70,8 @@ func (d *entry) explained(t agent.Trace, now time.Time) bool {
 // forgetTraces drops what can explain nothing any more: changes before a
 // reading that has shown what came of them, and those that are too old.
 func (l *ledger) forgetTraces(r agent.Report, named map[string]bool) {
-	l.traces = slices.DeleteFunc(l.traces, func(t agent.Trace) bool {
-		looked := !r.Focused || named[t.ID()] || strings.HasPrefix(t.ID(), "sysctl/")
+	l.traces = slices.DeleteFunc(l.traces, func(t agent.AuditRecord) bool {
+		looked := !r.Scope.Partial || named[t.ID()] || strings.HasPrefix(t.ID(), "sysctl/")
 		return looked && t.Time.Before(r.Time.Add(-writeTime)) || t.Time.Before(r.Time.Add(-lateTrace))
 	})
 	if len(l.traces) == 0 {

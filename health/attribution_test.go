@@ -19,17 +19,17 @@ func moment(ms int) time.Time {
 	return time.UnixMilli(1_800_000_000_000 + int64(ms)).UTC()
 }
 
-func wrote(ms int, value, comm string) agent.Trace {
-	return agent.Trace{Time: moment(ms), Subject: agenttest.Subject(rpFilter), Old: "0", New: value, By: agent.Actor{PID: 4711, Comm: comm}}
+func wrote(ms int, value, comm string) agent.AuditRecord {
+	return agent.AuditRecord{Time: moment(ms), Subject: agenttest.Subject(rpFilter), Old: "0", New: value, By: agent.Actor{PID: 4711, Comm: comm}}
 }
 
 // look is a focused report of a pass that found rp_filter at a value and, if
 // that was wrong, repaired it within a millisecond.
-func look(ms int, value string, traces ...agent.Trace) agent.Report {
+func look(ms int, value string, traces ...agent.AuditRecord) agent.Report {
 	fix := agent.SetSysctl{Key: sysctl.Key{Scope: sysctl.All, Name: sysctl.RPFilter}}
 	found := agent.Finding{Subject: agenttest.Subject(rpFilter), Want: "0", Got: value, Fix: fix}
 	fine := agent.Finding{Subject: agenttest.Subject(rpFilter), Want: "0", Got: "0"}
-	r := agent.Report{Time: moment(ms), Took: time.Millisecond, Focused: true, Traces: traces, Before: []agent.Finding{fine}, After: []agent.Finding{fine}}
+	r := agent.Report{Time: moment(ms), Took: time.Millisecond, Scope: agent.Scope{Partial: true, Settings: true}, Audit: traces, Before: []agent.Finding{fine}, After: []agent.Finding{fine}}
 	if value != "0" {
 		found.Severity = agent.Critical
 		r.Before, r.Done = []agent.Finding{found}, []agent.Step{{Repair: agent.Repair{Action: fix}}}
@@ -52,8 +52,8 @@ func TestAttribution(t *testing.T) {
 		{"too long after", []agent.Report{look(100, "1"), look(3200, "0", wrote(99, "1", "sysctl"))}, "unknown"},
 		{"another value", []agent.Report{look(100, "1", wrote(99, "2", "sysctl"))}, "unknown"},
 		{"no value", []agent.Report{look(100, "1", wrote(99, "", "sysctl"))}, "sysctl[4711] uid 0"},
-		{"another thing", []agent.Report{look(100, "1", agent.Trace{Time: moment(99), Subject: agenttest.Subject("sysctl/net.ipv4.conf.eth0.rp_filter"), New: "1", By: agent.Actor{PID: 1}})}, "unknown"},
-		{"nobody", []agent.Report{look(100, "1", agent.Trace{Time: moment(99), Subject: agenttest.Subject(rpFilter), New: "1"})}, "unknown"},
+		{"another thing", []agent.Report{look(100, "1", agent.AuditRecord{Time: moment(99), Subject: agenttest.Subject("sysctl/net.ipv4.conf.eth0.rp_filter"), New: "1", By: agent.Actor{PID: 1}})}, "unknown"},
+		{"nobody", []agent.Report{look(100, "1", agent.AuditRecord{Time: moment(99), Subject: agenttest.Subject(rpFilter), New: "1"})}, "unknown"},
 		{"the last writer", []agent.Report{look(100, "1", wrote(98, "1", "first"), wrote(99, "1", "last"))}, "last[4711] uid 0"},
 		{"the last of that value", []agent.Report{look(100, "1", wrote(98, "1", "first"), wrote(99, "0", "last"))}, "first[4711] uid 0"},
 		{"undone before the drift", []agent.Report{look(50, "0", wrote(20, "1", "early")), look(100, "1")}, "unknown"},
@@ -102,9 +102,9 @@ func TestAuthor(t *testing.T) {
 func TestTracesAreBounded(t *testing.T) {
 	t.Parallel()
 	var l ledger
-	var many []agent.Trace
+	var many []agent.AuditRecord
 	for i := range 3 * maxTraces {
-		many = append(many, agent.Trace{Time: moment(100), Subject: agent.Subject{Kind: agent.KindRPFilter, Key: sysctl.Key{Scope: fmt.Sprint("eth", i), Name: sysctl.RPFilter}}, By: agent.Actor{PID: 1}})
+		many = append(many, agent.AuditRecord{Time: moment(100), Subject: agent.Subject{Kind: agent.KindRPFilter, Key: sysctl.Key{Scope: fmt.Sprint("eth", i), Name: sysctl.RPFilter}}, By: agent.Actor{PID: 1}})
 	}
 	l.add(look(100, "0", many...))
 	if len(l.traces) != maxTraces {

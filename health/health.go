@@ -128,7 +128,7 @@ func (h *Health) Report(r agent.Report, err error) {
 	if err != nil {
 		h.problem = err.Error()
 	}
-	if r.Focused {
+	if r.Scope.Partial {
 		h.record(r)
 		h.glance()
 		return

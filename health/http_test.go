@@ -136,7 +136,7 @@ func TestStatusJSON(t *testing.T) {
 	h := New(cfg)
 	r := inOrder(critical("route/172.25.84.101"))
 	r.Would = []agent.Repair{{Action: agent.LinkUp{Device: "tunl0"}}}
-	r.Contended = []agent.Contention{{Subject: agenttest.Subject(rpFilter), Fix: agent.SetSysctl{}, Times: 12, Owner: []string{"tuned."}}}
+	r.Conflicts = []agent.Conflict{{Subject: agenttest.Subject(rpFilter), Fix: agent.SetSysctl{}, Times: 12, Owner: []string{"tuned."}}}
 	h.Report(r, nil)
 	h.SetSources([]Source{{"netlink", "links"}})
 	h.SetConfigProblem("rsagent.yaml:1:1: no")

@@ -17,7 +17,7 @@ type ledger struct {
 	entries   map[string]*entry
 	differing map[string]bool // IDs, as far as reports have told
 	contended map[string]bool // IDs
-	traces    []agent.Trace   // that explain nothing yet
+	traces    []agent.AuditRecord   // that explain nothing yet
 	whole     time.Time       // when the last report about everything began
 	settings  time.Time       // when the last report began: each is about all settings
 	drifts    int             // how often anything came up
@@ -52,7 +52,7 @@ func (l *ledger) add(r agent.Report) news {
 	n.changed = l.attribute(r) || n.changed || len(still) > 0
 	l.forgetTraces(r, named)
 	l.settings = r.Time
-	if !r.Focused {
+	if !r.Scope.Partial {
 		l.whole, l.differing = r.Time, still
 	}
 	l.shrink()
@@ -66,7 +66,7 @@ func (l *ledger) found(r agent.Report, n *news) (named, still map[string]bool) {
 	fresh := map[string]bool{}
 	for i, list := range [][]agent.Finding{r.Before, r.After} {
 		for _, f := range list {
-			if r.Focused {
+			if r.Scope.Partial {
 				named[f.ID()] = true
 			}
 			if f.Severity == agent.OK || strings.HasPrefix(f.ID(), contendedKind+"/") {
@@ -144,7 +144,7 @@ func (l *ledger) close(r agent.Report, named, still map[string]bool, n *news) {
 		if tried[d.Action] {
 			d.Attempts++
 		}
-		if still[id] || r.Focused && !named[id] {
+		if still[id] || r.Scope.Partial && !named[id] {
 			continue
 		}
 		d.Repaired = r.Time.Add(r.Took)
@@ -156,7 +156,7 @@ func (l *ledger) close(r agent.Report, named, still map[string]bool, n *news) {
 		n.changed = true
 		l.edition++
 	}
-	if !r.Focused {
+	if !r.Scope.Partial {
 		return // what differs is what this report says
 	}
 	for id := range named {
@@ -170,8 +170,8 @@ func (l *ledger) close(r agent.Report, named, still map[string]bool, n *news) {
 
 // fights marks what is contended now.
 func (l *ledger) fights(r agent.Report, n *news) {
-	now := make(map[string]bool, len(r.Contended))
-	for _, c := range r.Contended {
+	now := make(map[string]bool, len(r.Conflicts))
+	for _, c := range r.Conflicts {
 		now[c.ID()] = true
 	}
 	for _, ids := range []map[string]bool{l.contended, now} {

@@ -56,7 +56,7 @@ func TestFocusedReportsMakeTheSameLedger(t *testing.T) {
 					}
 				}
 				whole.pass(t, want, 2+step)
-				if r := part.pass(t, want.Focus(about), 2+step); !r.Focused {
+				if r := part.pass(t, want.Focus(about), 2+step); !r.Scope.Partial {
 					t.Fatal("not a focused report")
 				}
 			}
@@ -102,7 +102,7 @@ func TestFocusedReportCostsItsSize(t *testing.T) { // not parallel: it counts al
 		}
 		l.add(agent.Report{Time: time.Unix(1, 0), Before: many, After: many})
 		one := []agent.Finding{critical("addr/tunl0/0")}
-		r := agent.Report{Time: time.Unix(2, 0), Focused: true, Before: one, After: one}
+		r := agent.Report{Time: time.Unix(2, 0), Scope: agent.Scope{Partial: true, Settings: true}, Before: one, After: one}
 		return testing.AllocsPerRun(100, func() { l.add(r) })
 	}
 	few, many := cost(ledgerSize), cost(10_000)

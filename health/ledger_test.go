@@ -51,7 +51,7 @@ func TestLedgerOfFocusedReports(t *testing.T) {
 	l.add(agent.Report{Time: time.Unix(0, 0), Before: []agent.Finding{other}, After: []agent.Finding{other}})
 	for i := range 3 {
 		l.add(agent.Report{
-			Time: time.Unix(int64(i+1), 0), Focused: true,
+			Time: time.Unix(int64(i+1), 0), Scope: agent.Scope{Partial: true, Settings: true},
 			Before: []agent.Finding{vip}, After: []agent.Finding{inOrder}, Done: []agent.Step{{Repair: agent.Repair{Action: add}}},
 		})
 	}

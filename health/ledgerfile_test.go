@@ -35,13 +35,13 @@ func drifted(l *ledger) {
 	l.add(agent.Report{Time: moment(0), Took: time.Millisecond})
 	l.add(look(100, "1", wrote(99, "1", "sysctl")))
 	fight := look(250, "1", wrote(249, "1", "tuned"))
-	fight.Contended = []agent.Contention{{Subject: agenttest.Subject(rpFilter)}}
+	fight.Conflicts = []agent.Conflict{{Subject: agenttest.Subject(rpFilter)}}
 	l.add(fight)
 	gone := critical("addr/tunl0/172.25.84.100")
 	gone.Why = "packets for the VIP are not ours."
 	gone.Fix = agent.AddAddr{Device: "tunl0", Prefix: netip.PrefixFrom(vipA, 32), Label: "tunl0:rs"}
 	l.add(agent.Report{
-		Time: moment(300), Took: time.Millisecond, Focused: true, Contended: fight.Contended,
+		Time: moment(300), Took: time.Millisecond, Scope: agent.Scope{Partial: true, Settings: true}, Conflicts: fight.Conflicts,
 		Before: []agent.Finding{gone}, After: []agent.Finding{gone},
 	})
 }

@@ -147,7 +147,7 @@ func (m *metrics) collectFindings(s Snapshot, g gauge) {
 // collectDaemon tells of fights and of the sources of events.
 func (m *metrics) collectDaemon(s Snapshot, g gauge) {
 	seen := map[string]bool{}
-	for _, c := range s.Report.Contended {
+	for _, c := range s.Report.Conflicts {
 		if id := strings.ToValidUTF8(c.ID(), "?"); !seen[id] && len(seen) < maxFindings {
 			seen[id] = true
 			g(m.contended, 1, id)

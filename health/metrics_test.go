@@ -19,7 +19,7 @@ func fullHealth() *Health {
 	cfg.ProbeInterval = time.Second
 	h := New(cfg)
 	r := inOrder(critical("shadow/\xff"), critical("shadow/\xfe"), critical("link/tunl0/up"), critical("link/tunl0/up"))
-	r.Contended = []agent.Contention{{Subject: agenttest.Subject("shadow/\xff"), Fix: agent.LinkUp{}}, {Subject: agenttest.Subject("shadow/\xfe"), Fix: agent.LinkUp{}}, {Subject: agenttest.Subject("link/tunl0/up"), Fix: agent.LinkUp{}}}
+	r.Conflicts = []agent.Conflict{{Subject: agenttest.Subject("shadow/\xff"), Fix: agent.LinkUp{}}, {Subject: agenttest.Subject("shadow/\xfe"), Fix: agent.LinkUp{}}, {Subject: agenttest.Subject("link/tunl0/up"), Fix: agent.LinkUp{}}}
 	r.Done = []agent.Step{{Repair: agent.Repair{Action: agent.LinkUp{Device: "tunl0"}}, Err: errors.New("no")}}
 	h.Report(r, nil)
 	h.SetSources([]Source{{"netlink", "links, addresses, rp_filter"}, {"poll", "every 1s"}})

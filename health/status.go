@@ -109,8 +109,8 @@ func (s Snapshot) JSON() StatusJSON {
 }
 
 func (s Snapshot) fights() []FightJSON {
-	out := make([]FightJSON, len(s.Report.Contended))
-	for i, c := range s.Report.Contended {
+	out := make([]FightJSON, len(s.Report.Conflicts))
+	for i, c := range s.Report.Conflicts {
 		out[i] = FightJSON{ID: c.ID(), Since: c.Since, Times: c.Times, Next: c.Until, Fix: c.Fix.String(), By: c.By.String(), Owner: c.Owner}
 	}
 	return out

@@ -83,7 +83,7 @@ func testHintsName(t *testing.T, r rig) {
 		var got agent.Hint
 		for hinted(hints, false, &got) {
 		}
-		got.Traces = nil
+		got.Audit = nil
 		if diff := cmp.Diff(s.want, got, cmp.Comparer(sameAddr)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", s.script, diff)
 		}

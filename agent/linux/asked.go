@@ -13,7 +13,7 @@ import (
 )
 
 // addrTraces says who asked for the address to come or to go, if that is known.
-func (k *Host) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.Trace {
+func (k *Host) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.AuditRecord {
 	requests := k.requests.Load()
 	if requests == nil {
 		return nil
@@ -22,7 +22,7 @@ func (k *Host) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.Trace
 	if !named || !tunnel && !k.mirror.wants(a.Prefix.Addr()) {
 		return nil // nobody asks, and to look it up takes its time
 	}
-	traces := agent.AddrTraces(device, tunnel, a, m.Header.Type == unix.RTM_NEWADDR)
+	traces := agent.AddrRecords(device, tunnel, a, m.Header.Type == unix.RTM_NEWADDR)
 	port, seq := m.Header.Pid, m.Header.Seq
 	for i := range traces {
 		traces[i].Asked = func() (time.Time, agent.Actor, bool) {
@@ -35,7 +35,7 @@ func (k *Host) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.Trace
 
 // linkTraces says who took the device down, if it is down and that is known.
 // The kernel announces that without the number of any request.
-func (k *Host) linkTraces(m *syscall.NetlinkMessage, name string) []agent.Trace {
+func (k *Host) linkTraces(m *syscall.NetlinkMessage, name string) []agent.AuditRecord {
 	msg := nl.DeserializeIfInfomsg(m.Data)
 	requests := k.requests.Load()
 	if requests == nil || m.Header.Type != unix.RTM_NEWLINK || msg.Flags&unix.IFF_UP != 0 {
@@ -48,7 +48,7 @@ func (k *Host) linkTraces(m *syscall.NetlinkMessage, name string) []agent.Trace 
 	if !known || who.PID == os.Getpid() {
 		return nil
 	}
-	return []agent.Trace{{Time: who.Time, Subject: agent.Subject{Kind: agent.KindLinkUp, Device: name}, New: "down", By: actor(who)}}
+	return []agent.AuditRecord{{Time: who.Time, Subject: agent.Subject{Kind: agent.KindLinkUp, Device: name}, New: "down", By: actor(who)}}
 }
 
 func actor(who audit.Who) agent.Actor { return agent.Actor{PID: who.PID, UID: who.UID, Comm: who.Comm} }

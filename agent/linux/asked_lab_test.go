@@ -72,15 +72,15 @@ func TestHintsNameWhoAsked(t *testing.T) {
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v %s", row.script, err, out)
 		}
-		want := []agent.Trace{{Subject: agenttest.Subject(row.id), New: row.got, By: agent.Actor{PID: c.Process.Pid, Comm: "ip"}}}
-		if diff := cmp.Diff(want, traced(t, hints), cmpopts.IgnoreFields(agent.Trace{}, "Time")); diff != "" {
+		want := []agent.AuditRecord{{Subject: agenttest.Subject(row.id), New: row.got, By: agent.Actor{PID: c.Process.Pid, Comm: "ip"}}}
+		if diff := cmp.Diff(want, traced(t, hints), cmpopts.IgnoreFields(agent.AuditRecord{}, "Time")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", row.script, diff)
 		}
 	}
 }
 
 // traced are the next traces that a hint brings.
-func traced(t *testing.T, hints <-chan agent.Hint) []agent.Trace {
+func traced(t *testing.T, hints <-chan agent.Hint) []agent.AuditRecord {
 	t.Helper()
 	late := time.After(30 * time.Second)
 	for {
@@ -138,7 +138,7 @@ func BenchmarkToldAddr(b *testing.B) {
 					start := time.Now()
 					h := k.toldAddr(&all[i], false)
 					took = append(took, time.Since(start))
-					named += len(h.Traces)
+					named += len(h.Audit)
 				}
 			}
 			slices.Sort(took)

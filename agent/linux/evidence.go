@@ -11,7 +11,7 @@ import (
 
 // Owner says who may be fighting with us, see agent.Evidence. It reads, and
 // changes nothing.
-func (k *Host) Owner(ctx context.Context, want agent.Desired, c agent.Contention) []string {
+func (k *Host) Owner(ctx context.Context, want agent.Desired, c agent.Conflict) []string {
 	got, err := k.Observe(ctx, want)
 	if err != nil {
 		return nil

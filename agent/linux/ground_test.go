@@ -107,14 +107,14 @@ func TestSuspicion(t *testing.T) {
 // A write that the kernel announces itself is a hint for its author's sake
 // alone; any other is looked at when it is about to happen, and when it has.
 func TestWitnessed(t *testing.T) {
-	trace := []agent.Trace{{Subject: agent.SubjectOf(allFilter), By: agent.Actor{PID: 1}}}
+	trace := []agent.AuditRecord{{Subject: agent.SubjectOf(allFilter), By: agent.Actor{PID: 1}}}
 	for _, row := range []struct {
 		name  string
 		hint  agent.Hint
 		times int
 	}{
 		{"announced", agent.Hint{Keys: []sysctl.Key{allFilter}}, 0},
-		{"announced, author known", agent.Hint{Keys: []sysctl.Key{allFilter}, Traces: trace}, 1},
+		{"announced, author known", agent.Hint{Keys: []sysctl.Key{allFilter}, Audit: trace}, 1},
 		{"not announced", agent.Hint{Keys: []sysctl.Key{allIgnore}}, 2},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -69,7 +69,7 @@ func (k *keeper) rest() {
 		select {
 		case r := <-k.said:
 			quiet++
-			if len(r.Done) > 0 || r.Focused {
+			if len(r.Done) > 0 || r.Scope.Partial {
 				quiet = 0
 			}
 		case <-deadline:

@@ -78,7 +78,7 @@ func (k *Host) toldAddr(m *syscall.NetlinkMessage, atOnce bool) agent.Hint {
 	if ours {
 		return agent.Hint{}
 	}
-	return agent.Hint{Addrs: []netip.Addr{a.Prefix.Addr()}, Traces: k.addrTraces(m, a), Mended: mended}
+	return agent.Hint{Addrs: []netip.Addr{a.Prefix.Addr()}, Audit: k.addrTraces(m, a), Mended: mended}
 }
 
 // toldLink leaves out what bridges say about their ports.
@@ -91,7 +91,7 @@ func (k *Host) toldLink(m *syscall.NetlinkMessage) agent.Hint {
 		return everything
 	}
 	device := string(bytes.TrimRight(name, "\x00"))
-	return agent.Hint{Links: []string{device}, Traces: k.linkTraces(m, device)}
+	return agent.Hint{Links: []string{device}, Audit: k.linkTraces(m, device)}
 }
 
 // attribute numbers of RTM_NEWNETCONF (include/uapi/linux/netconf.h).

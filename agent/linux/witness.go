@@ -69,7 +69,7 @@ func (k *Host) witness(ctx context.Context, box *agent.Mailbox) {
 func (k *Host) witnessed(h agent.Hint, box *agent.Mailbox) {
 	key := h.Keys[0]
 	if isAnnounced(key) {
-		if len(h.Traces) > 0 {
+		if len(h.Audit) > 0 {
 			k.suspect(key, h, box) // a value that was there already is not announced
 		}
 		return
@@ -108,11 +108,11 @@ func written(w audit.Write, netns uint64) (agent.Hint, bool) {
 	}
 	h := agent.Hint{Keys: []sysctl.Key{key}}
 	if w.NetNS == netns {
-		t := agent.Trace{Time: w.Time, Subject: agent.SubjectOf(key), Old: w.Old, New: w.New, By: agent.Actor{PID: w.PID}}
+		t := agent.AuditRecord{Time: w.Time, Subject: agent.SubjectOf(key), Old: w.Old, New: w.New, By: agent.Actor{PID: w.PID}}
 		if w.UID >= 0 {
 			t.By.UID, t.By.Comm = w.UID, w.Comm
 		}
-		h.Traces = []agent.Trace{t}
+		h.Audit = []agent.AuditRecord{t}
 	}
 	return h, true
 }

@@ -22,7 +22,7 @@ func TestWritten(t *testing.T) {
 	}{
 		{
 			"known", audit.Write{Key: "net/ipv4/conf/eth0.100/arp_ignore", Old: "1", New: "0", PID: 1, UID: 0, Comm: "sysctl", NetNS: here},
-			agent.Hint{Keys: []sysctl.Key{dotted}, Traces: []agent.Trace{{
+			agent.Hint{Keys: []sysctl.Key{dotted}, Audit: []agent.AuditRecord{{
 				Subject: agent.SubjectOf(dotted), Old: "1", New: "0", By: agent.Actor{PID: 1, Comm: "sysctl"},
 			}}}, true,
 		},
@@ -33,7 +33,7 @@ func TestWritten(t *testing.T) {
 		{"not under conf", audit.Write{Key: "net/ipv4/ip_forward", PID: 1, NetNS: here}, agent.Hint{}, false},
 		{
 			"writer gone", audit.Write{Key: "net/ipv4/conf/all/rp_filter", PID: 9, UID: -1, NetNS: here},
-			agent.Hint{Keys: []sysctl.Key{all}, Traces: []agent.Trace{{Subject: agent.SubjectOf(all), By: agent.Actor{PID: 9}}}}, true,
+			agent.Hint{Keys: []sysctl.Key{all}, Audit: []agent.AuditRecord{{Subject: agent.SubjectOf(all), By: agent.Actor{PID: 9}}}}, true,
 		},
 	} {
 		got, ours := written(tt.write, here)

@@ -136,7 +136,7 @@ func (d *daemon) leave() {
 // report turns the report of a pass into what is said about it.
 func (d *daemon) report(r agent.Report, err error) {
 	d.front.health.Report(r, err)
-	if r.Focused {
+	if r.Scope.Partial {
 		d.teller.report(part(d.prev, r), r)
 		d.notify.pass(d.prev, nil) // the whole is as it was
 		return

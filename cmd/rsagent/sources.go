@@ -53,6 +53,6 @@ func (d *daemon) witnessed(w linux.Witnessing) {
 }
 
 // owner is asked who may be on the other side of a fight.
-func (d *daemon) owner(want agent.Desired, c agent.Contention) []string {
+func (d *daemon) owner(want agent.Desired, c agent.Conflict) []string {
 	return d.kernel.Owner(d.command.Context(), want, c)
 }

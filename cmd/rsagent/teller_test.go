@@ -18,17 +18,17 @@ import (
 const rpFilter = "sysctl/net.ipv4.conf.all.rp_filter"
 
 // repair is the report of a pass that found rp_filter wrong and mended it.
-func repair(traces ...agent.Trace) agent.Report {
+func repair(traces ...agent.AuditRecord) agent.Report {
 	fix := agent.SetSysctl{Key: sysctl.Key{Scope: sysctl.All, Name: sysctl.RPFilter}}
 	return agent.Report{
-		Time: time.Now(), Took: 1200 * time.Microsecond, Focused: true, Traces: traces, Done: []agent.Step{{Repair: agent.Repair{Action: fix}}},
+		Time: time.Now(), Took: 1200 * time.Microsecond, Scope: agent.Scope{Partial: true, Settings: true}, Audit: traces, Done: []agent.Step{{Repair: agent.Repair{Action: fix}}},
 		Before: []agent.Finding{{Subject: agenttest.Subject(rpFilter), Severity: agent.Critical, Want: "0", Got: "1", Fix: fix}},
 		After:  []agent.Finding{{Subject: agenttest.Subject(rpFilter), Want: "0", Got: "0"}},
 	}
 }
 
-func trace() agent.Trace {
-	return agent.Trace{Time: time.Now(), Subject: agenttest.Subject(rpFilter), Old: "0", New: "1", By: agent.Actor{PID: 4711, Comm: "sysctl"}}
+func trace() agent.AuditRecord {
+	return agent.AuditRecord{Time: time.Now(), Subject: agenttest.Subject(rpFilter), Old: "0", New: "1", By: agent.Actor{PID: 4711, Comm: "sysctl"}}
 }
 
 const told3 = `level=error msg=drift action="sysctl -w net.ipv4.conf.all.rp_filter=0" by=AUTHOR got=1 id=sysctl/net.ipv4.conf.all.rp_filter severity=critical want=0
@@ -71,7 +71,7 @@ func TestTellerWaitsForTheAuthor(t *testing.T) {
 				}
 				if test.late > 0 {
 					time.AfterFunc(test.late, func() {
-						report(agent.Report{Time: time.Now(), Focused: true, Traces: []agent.Trace{{Time: seen.Time.Add(time.Microsecond), Subject: seen.Subject, New: "1", By: seen.By}}})
+						report(agent.Report{Time: time.Now(), Scope: agent.Scope{Partial: true, Settings: true}, Audit: []agent.AuditRecord{{Time: seen.Time.Add(time.Microsecond), Subject: seen.Subject, New: "1", By: seen.By}}})
 					})
 				}
 				told := time.Duration(-1)

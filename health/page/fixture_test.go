@@ -36,7 +36,7 @@ type host struct {
 	totals   health.Totals
 	sources  []health.Source
 	refused  string
-	fights   []agent.Contention
+	fights   []agent.Conflict
 	would    []agent.Repair
 	unseen   bool
 	node     string
@@ -92,7 +92,7 @@ func (h host) report() agent.Report {
 		}
 	}
 	kept = append(kept, h.findings...)
-	return agent.Report{Time: noon, Took: 3 * time.Millisecond, Before: kept, After: kept, VIPs: h.vips, Contended: h.fights, Would: h.would}
+	return agent.Report{Time: noon, Took: 3 * time.Millisecond, Before: kept, After: kept, VIPs: h.vips, Conflicts: h.fights, Would: h.would}
 }
 
 // snapshot returns the host as health would publish it.
@@ -168,7 +168,7 @@ func hosts() map[string]host {
 	red := green
 	red.findings, red.drifts, red.totals = []agent.Finding{rpFilter()}, drifts(), health.Totals{Drifts: 17, Repaired: 16, Failed: 1}
 	red.sources = []health.Source{{Name: "netlink", Detail: "links, addresses, rp_filter"}, {Name: "bpf", Detail: "sysctl writes with pid and command"}, {Name: "poll", Detail: "every 1s"}}
-	red.fights = []agent.Contention{{
+	red.fights = []agent.Conflict{{
 		Subject: rpFilter().Subject, Fix: rpFilter().Fix, Times: 14, By: agent.Actor{PID: 4711, Comm: "sysctl"},
 		Owner: []string{"/etc/sysctl.d/99-hardening.conf:3 sets it to 1."},
 	}}

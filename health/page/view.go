@@ -69,7 +69,7 @@ func NewView(s health.Snapshot, rates []Rate) View {
 // daemon tells how the agent itself goes.
 func (v *View) daemon(s health.Snapshot) {
 	v.Refused = clip(s.Refused, 400)
-	for _, c := range s.Report.Contended[:min(len(s.Report.Contended), maxShown)] {
+	for _, c := range s.Report.Conflicts[:min(len(s.Report.Conflicts), maxShown)] {
 		text := fmt.Sprintf("%s is contended: undone %d times", c.ID(), c.Times)
 		if c.By.Known() {
 			text += ", last by " + c.By.String()

@@ -12,7 +12,7 @@ import (
 
 // Each drift of an address that came or went is among what is said to have
 // come of it, by its ID and what it got.
-func TestAddrTracesNameWhatIsFound(t *testing.T) {
+func TestAddrRecordsNameWhatIsFound(t *testing.T) {
 	t.Parallel()
 	const vip, eth = "addr/tunl0/172.25.84.100", "addr/eth0/172.25.84.100"
 	for _, row := range []struct{ script, said string }{
@@ -44,7 +44,7 @@ func TestAddrTracesNameWhatIsFound(t *testing.T) {
 
 // One that goes explains no absence of another: that with another prefix
 // stays. One that comes with our label is as it should be.
-func TestAddrTracesSayNoMore(t *testing.T) {
+func TestAddrRecordsSayNoMore(t *testing.T) {
 	t.Parallel()
 	want := configs()["plain"]
 	for _, script := range []string{
@@ -58,8 +58,8 @@ func TestAddrTracesSayNoMore(t *testing.T) {
 }
 
 // changes returns the traces of what an announcement would tell.
-func changes(before, after agent.Observed) []agent.Trace {
-	var out []agent.Trace
+func changes(before, after agent.Observed) []agent.AuditRecord {
+	var out []agent.AuditRecord
 	for _, pair := range []struct {
 		a, b agent.Observed
 		came bool
@@ -71,7 +71,7 @@ func changes(before, after agent.Observed) []agent.Trace {
 			tunnel, _ := pair.a.Tunnel()
 			for _, l := range pair.a.Links {
 				if l.Index == a.Index {
-					out = append(out, agent.AddrTraces(l.Name, l.Index == tunnel.Index, a, pair.came)...)
+					out = append(out, agent.AddrRecords(l.Name, l.Index == tunnel.Index, a, pair.came)...)
 				}
 			}
 		}
