@@ -75,7 +75,7 @@ func IDForms() []IDForm {
 		whole(`persist/net\.ipv4\.conf\.\S+\.(?:arp_ignore|arp_announce|rp_filter)`),
 	}, {
 		"persist/FILE.conf", []Severity{Warning},
-		"our own file under /run/sysctl.d is not in step with what is enforced, or another file of sysctl.d could not be read",
+		"our own file under /run/sysctl.d is not in step with what is enforced, or another file of sysctl.d could not be read or has a line that cannot be evaluated",
 		whole(`persist/[^/]+\.conf`),
 	}, {
 		"contended/ID", []Severity{Warning},
