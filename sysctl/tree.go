@@ -22,7 +22,9 @@ const DefaultRoot = "/proc/sys"
 // /proc/sys was mounted by. A folder that is open, though, stays that of its
 // namespace. So a Tree opens net/ipv4 and net/ipv6 once and reaches every key
 // through these, and stays in the namespace in which it was opened: only [Open]
-// has to be called on a thread that is in it.
+// has to be called on a thread that is in it. On a thread elsewhere the other
+// methods work as well but become slow, since the kernel then keeps no result of
+// a look-up for the next one.
 type Tree struct {
 	families [2]folder // by Family
 }
