@@ -5,7 +5,7 @@ STATICCHECK  = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 NFPM         = go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 LAB          = bin/rslab exec --timeout 25m --
 LABTEST      = RSLAB_BIN=$(CURDIR)/bin/rslab go test -tags lab -count=1 -timeout 25m -p 1 -exec '$(CURDIR)/$(LAB)'
-LAB_PACKAGES = ./sysctl/persisted ./agent/lab ./agent/linux ./agent/audit ./agent/director ./health/probe ./cmd/rsagent
+LAB_PACKAGES = ./sysctl ./sysctl/persisted ./agent/lab ./agent/linux ./agent/audit ./agent/director ./health/probe ./cmd/rsagent
 KERNELS      = 5.10 6.1 6.12
 GOBUILD      = go build -tags nethttpomithttp2 -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 

@@ -1,9 +1,6 @@
 package agent
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -52,14 +49,6 @@ func sorted(in []netip.Addr) []netip.Addr {
 
 // Rules returns the sysctl profile that d asks for.
 func (d Desired) Rules() []sysctl.Rule { return sysctl.Profile(d.RPFilter) }
-
-// Hash returns twelve hexadecimal digits that are equal for configs which ask
-// for the same. It is stable across runs and versions of the program as long
-// as no field is added.
-func (d Desired) Hash() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", d.Normal()))
-	return hex.EncodeToString(sum[:6])
-}
 
 // Label returns the label that marks addresses on device as ours.
 func Label(device string) string { return device + ":rs" }

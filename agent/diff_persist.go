@@ -22,12 +22,37 @@ func (d *differ) persistFindings() {
 		d.undoing(u)
 	}
 	for _, file := range d.got.Persisted.Unread {
-		d.add(Finding{
-			Subject: Subject{Kind: KindPersistFile, Name: path.Base(file)}, Severity: Warning, Want: "readable", Got: "could not tell",
-			Why: file + " is not readable, so it is not known what it sets at the next replay of sysctl.d.",
-			Row: &Row{"persist", path.Base(file), "readable", "could not tell"},
-		})
+		d.untold(path.Base(file), "readable", file+" is not readable, so it is not known what it sets when sysctl.d is read next.")
 	}
+	d.unclear()
+}
+
+// unclear reports the lines that may decide a setting and cannot be evaluated,
+// those of files with the same name together. A file that is a finding already
+// is no second one.
+func (d *differ) unclear() {
+	named := map[string]bool{path.Base(PersistPath): true}
+	for _, file := range d.got.Persisted.Unread {
+		named[path.Base(file)] = true
+	}
+	lines := map[string][]string{}
+	for _, p := range d.got.Persisted.Unclear {
+		if name := path.Base(p.File); !named[name] {
+			lines[name] = append(lines[name], p.String())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(lines)) {
+		d.untold(name, "plain patterns and numbers", fmt.Sprintf("cannot evaluate %s, so it is not known what is set when sysctl.d is read next. "+
+			"Braces, classes like [[:alpha:]], and numbers like 010 or 0x1 are not evaluated.", strings.Join(lines[name], ", ")))
+	}
+}
+
+// untold reports that it is not known what a file sets.
+func (d *differ) untold(name, want, why string) {
+	d.add(Finding{
+		Subject: Subject{Kind: KindPersistFile, Name: name}, Severity: Warning, Want: want, Got: "could not tell", Why: why,
+		Row: &Row{"persist", name, want, "could not tell"},
+	})
 }
 
 // persisted is about our own file.

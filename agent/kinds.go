@@ -194,7 +194,7 @@ var kinds = [...]kind{
 	},
 	KindPersistFile: {
 		form: "persist/FILE.conf", severities: []Severity{Warning}, reach: reachNone, hop: HopTunnel, metric: "persist", policy: PolicyPersist,
-		meaning: "our own file under /run/sysctl.d differs from what is enforced, or another file of sysctl.d could not be read",
+		meaning: "our own file under /run/sysctl.d differs from what is enforced, or another file of sysctl.d could not be read or has a line that cannot be evaluated",
 		id:      func(s Subject) string { return "persist/" + s.Name }, pattern: `persist/[^/]+\.conf`,
 	},
 	KindConflict: {

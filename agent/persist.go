@@ -40,25 +40,32 @@ type Persisted struct {
 	Beneath []Replay
 	// Unread are files of sysctl.d that could not be read.
 	Unread []string
+	// Unclear are lines of sysctl.d that may decide a setting and cannot be
+	// evaluated. Replays says nothing of that setting.
+	Unclear []persisted.Place
 }
 
 // ReplaysOf returns what the replays of a snapshot would set on the given
-// scopes, of the settings that there is a policy for. The order is that of the
-// programs, and in it that of the scopes.
-func ReplaysOf(s persisted.Snapshot, scopes []string) []Replay {
-	var out []Replay
+// scopes, of the settings that there is a policy for, and the lines for which
+// that cannot be told. The order is that of the programs, and in it that of the
+// scopes.
+func ReplaysOf(s persisted.Snapshot, scopes []string) (out []Replay, unclear []persisted.Place) {
 	for _, reader := range []persisted.Reader{persisted.Systemd, persisted.Procps} {
 		program := s.Program(reader)
 		for _, scope := range scopes {
 			for _, name := range sysctl.Names {
 				key := sysctl.Key{Scope: scope, Name: name}
-				if set, ok := program.Set(key); ok {
+				switch set, ok := program.Set(key); {
+				case !ok:
+				case !set.Unclear:
 					out = append(out, Replay{key, set.Value, set.File, set.Line, set.Glob, reader.String()})
+				case !slices.Contains(unclear, set.Place):
+					unclear = append(unclear, set.Place)
 				}
 			}
 		}
 	}
-	return out
+	return out, unclear
 }
 
 // ReplayScopes returns the scopes that replays are looked up for: all, default,

@@ -94,6 +94,27 @@ func TestReplayExplains(t *testing.T) {
 	}
 }
 
+// A line that is not evaluated is named, and nothing is guessed of it; one that
+// is about other keys, or that another line beats, is no matter.
+func TestUnclearLines(t *testing.T) {
+	f, want := host(t), configs()["plain"]
+	f.Files(map[string]string{
+		"/etc/sysctl.d/50-x.conf": "net.ipv4.conf.[[:alpha:]]*.rp_filter=1\nnet.ipv4.conf.all.arp_ignore=010\nnet.ipv4.conf.[[:alpha:]]*.forwarding=1\n",
+		"/etc/sysctl.d/60-y.conf": "net.ipv4.conf.{all,tunl0}.arp_i*=0\nnet.ipv4.conf.*.rp_filter=0\n",
+		"/etc/sysctl.d/70-z.conf": "kernel.{a,b}*=1\n",
+	})
+	r, _ := agent.Look(t.Context(), f, &agenttest.MemStore{}, want)
+	has(t, r.After,
+		"warning persist/50-x.conf: want plain patterns and numbers, got could not tell",
+		"warning persist/60-y.conf: want plain patterns and numbers, got could not tell")
+	text := fmt.Sprint(r.After)
+	for _, place := range []string{"cannot evaluate /etc/sysctl.d/50-x.conf:2, so", "cannot evaluate /etc/sysctl.d/60-y.conf:1, so"} {
+		if !strings.Contains(text, place) {
+			t.Errorf("no word of %q:\n%s", place, text)
+		}
+	}
+}
+
 // Law: a replay breaks what enforcing has put right exactly where a finding
 // says so, whatever the files are and whoever replays them.
 func TestReplayBreaksWhatIsForeseen(t *testing.T) {

@@ -5,7 +5,7 @@ package agent
 type Status struct {
 	State    Severity  `json:"state"`
 	Node     string    `json:"node"`
-	Config   string    `json:"config"` // Desired.Hash
+	Config   string    `json:"config"` // hash of the effective config, see config.Config.Hash
 	Findings []Finding `json:"findings"`
 }
 

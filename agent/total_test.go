@@ -14,6 +14,7 @@ import (
 	"rsagent/agent"
 	"rsagent/agent/agenttest"
 	"rsagent/sysctl"
+	"rsagent/sysctl/persisted"
 )
 
 // An audit checks findings for what must hold for all of them.
@@ -151,6 +152,7 @@ func random(seed uint64) (agent.Desired, agent.Observed) {
 	got.Persisted.Known, got.Persisted.Obstacle = r.IntN(2) == 0, []string{"", "closed"}[r.IntN(2)]
 	got.Persisted.Content = []string{"", "# x\n", "net.ipv4.conf.all.rp_filter=0\n"}[r.IntN(3)]
 	got.Persisted.Unread = []string{"/etc/sysctl.d/50-secret.conf"}[:r.IntN(2)]
+	got.Persisted.Unclear = []persisted.Place{{File: "/etc/sysctl.d/60-y.conf", Line: 3}, {File: "/etc/sysctl.d/50-secret.conf", Line: 1}}[:r.IntN(3)]
 	for range r.IntN(3) {
 		got.Gateways = append(got.Gateways, agent.Gateway{Via: some(), Device: "eth0"})
 	}

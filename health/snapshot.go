@@ -14,7 +14,7 @@ import (
 type Snapshot struct {
 	Node     string
 	Version  string
-	Config   string // Desired.Hash
+	Config   string // hash of the effective config, see config.Config.Hash
 	Now      time.Time
 	Started  time.Time
 	Policy   Policy

@@ -14,10 +14,11 @@ func TestKeyText(t *testing.T) {
 		key  Key
 		text string
 	}{
-		{Key{All, RPFilter}, "net.ipv4.conf.all.rp_filter"},
-		{Key{"tunl0", ARPIgnore}, "net.ipv4.conf.tunl0.arp_ignore"},
-		{Key{"eth0.100", ARPAnnounce}, "net.ipv4.conf.eth0/100.arp_announce"},
-		{Key{"a.b.c", "forwarding"}, "net.ipv4.conf.a/b/c.forwarding"},
+		{Key{Scope: All, Name: RPFilter}, "net.ipv4.conf.all.rp_filter"},
+		{Key{Scope: "tunl0", Name: ARPIgnore}, "net.ipv4.conf.tunl0.arp_ignore"},
+		{Key{Scope: "eth0.100", Name: ARPAnnounce}, "net.ipv4.conf.eth0/100.arp_announce"},
+		{Key{Scope: "a.b.c", Name: "forwarding"}, "net.ipv4.conf.a/b/c.forwarding"},
+		{Key{Family: IPv6, Scope: "eth0.100", Name: "disable_ipv6"}, "net.ipv6.conf.eth0/100.disable_ipv6"},
 	}
 	for _, row := range rows {
 		if got := row.key.String(); got != row.text {
@@ -33,7 +34,7 @@ func TestKeyText(t *testing.T) {
 func TestParseKeyRefuses(t *testing.T) {
 	for _, s := range []string{
 		"", "net.ipv4.conf.", "net.ipv4.conf.all", "net.ipv4.conf.all.", "net.ipv4.conf..rp_filter",
-		"net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.conf.eth0.100.rp_filter", "net.ipv4.conf.all.rp/filter",
+		"net.ipv4.ip_forward", "net.ipv6.conf.all", "net.ipv6.conf..forwarding", "net.ipv5.conf.all.forwarding", "net.ipv4.conf.eth0.100.rp_filter", "net.ipv4.conf.all.rp/filter",
 	} {
 		if k, err := ParseKey(s); err == nil {
 			t.Errorf("%q is taken for %#v", s, k)
@@ -43,7 +44,7 @@ func TestParseKeyRefuses(t *testing.T) {
 
 // Whatever is accepted comes back as it went in.
 func FuzzParseKey(f *testing.F) {
-	for _, s := range []string{"net.ipv4.conf.all.rp_filter", "net.ipv4.conf.eth0/100.arp_ignore", "net.ipv4.conf.eth0.100.x", "net.ipv4.conf./.x", "x"} {
+	for _, s := range []string{"net.ipv4.conf.all.rp_filter", "net.ipv4.conf.eth0/100.arp_ignore", "net.ipv4.conf.eth0.100.x", "net.ipv6.conf.all.disable_ipv6", "net.ipv4.conf./.x", "x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -64,7 +65,7 @@ func FuzzParseKey(f *testing.F) {
 }
 
 func TestKeyInJSON(t *testing.T) {
-	want := map[Key]int{{All, RPFilter}: 1, {"eth0.100", ARPIgnore}: 2}
+	want := map[Key]int{{Scope: All, Name: RPFilter}: 1, {Scope: "eth0.100", Name: ARPIgnore}: 2}
 	b, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +77,7 @@ func TestKeyInJSON(t *testing.T) {
 	if err := json.Unmarshal(b, &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[Key]int{{All, RPFilter}: 1, {"eth0.100", ARPIgnore}: 2}, got); diff != "" {
+	if diff := cmp.Diff(map[Key]int{{Scope: All, Name: RPFilter}: 1, {Scope: "eth0.100", Name: ARPIgnore}: 2}, got); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
 	if err := json.Unmarshal([]byte(`{"kernel.hostname":1}`), &got); err == nil {
@@ -86,10 +87,11 @@ func TestKeyInJSON(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	order := []Key{
-		{All, ARPIgnore}, {"eth0", ARPIgnore}, {"tunl0", ARPIgnore},
-		{All, ARPAnnounce}, {"eth0", ARPAnnounce},
-		{All, RPFilter}, {Default, RPFilter}, {"tunl0", RPFilter},
-		{All, "forwarding"}, {"a", "forwarding"},
+		{Scope: All, Name: ARPIgnore}, {Scope: "eth0", Name: ARPIgnore}, {Scope: "tunl0", Name: ARPIgnore},
+		{Scope: All, Name: ARPAnnounce}, {Scope: "eth0", Name: ARPAnnounce},
+		{Scope: All, Name: RPFilter}, {Scope: Default, Name: RPFilter}, {Scope: "tunl0", Name: RPFilter},
+		{Scope: All, Name: "forwarding"}, {Scope: "a", Name: "forwarding"}, {Scope: All, Name: "log_martians"},
+		{Family: IPv6, Scope: All, Name: "forwarding"}, {Family: IPv6, Scope: "eth0", Name: "forwarding"},
 	}
 	for i, a := range order {
 		for j, b := range order {

@@ -28,10 +28,11 @@ const (
 // A Rule is one row of the profile: a setting, the value we write, the
 // effective values that are right, and the reason.
 type Rule struct {
-	Name  string
-	Want  int   // what is written
-	Good  []int // effective values with which the path works as configured
-	Where Place
+	Family Family // the zero value is IPv4
+	Name   string
+	Want   int   // what is written
+	Good   []int // effective values with which the path works as configured
+	Where  Place
 	// Shared is true if the key of "all" is ours to write as well. It is false
 	// where the device's own key can always win: what hardening has set for the
 	// other devices is then left alone.
@@ -136,6 +137,9 @@ func (r Rule) Judge(device string, all, own int) Judgement {
 	return j
 }
 
+// Key returns the key of the setting for a scope.
+func (r Rule) Key(scope string) Key { return Key{Family: r.Family, Scope: scope, Name: r.Name} }
+
 // Managed returns the keys that the rules own outright, in the order in which
 // they are written: for each rule all (where shared) and the tunnel. These are
 // written once even when they are equal, because a later write to
@@ -144,9 +148,9 @@ func Managed(rules []Rule, tunnel string) []Key {
 	var keys []Key
 	for _, r := range rules {
 		if r.Shared {
-			keys = append(keys, Key{All, r.Name})
+			keys = append(keys, r.Key(All))
 		}
-		keys = append(keys, Key{tunnel, r.Name})
+		keys = append(keys, r.Key(tunnel))
 	}
 	return keys
 }

@@ -119,10 +119,10 @@ func TestProfileHasReasons(t *testing.T) {
 }
 
 func TestManaged(t *testing.T) {
-	arp := []Key{{All, ARPIgnore}, {"tunl0", ARPIgnore}, {All, ARPAnnounce}, {"tunl0", ARPAnnounce}}
+	arp := []Key{{Scope: All, Name: ARPIgnore}, {Scope: "tunl0", Name: ARPIgnore}, {Scope: All, Name: ARPAnnounce}, {Scope: "tunl0", Name: ARPAnnounce}}
 	rows := map[int][]Key{
-		0: {{All, RPFilter}, {"tunl0", RPFilter}},
-		2: {{"tunl0", RPFilter}}, // what hardening wants of all stays
+		0: {{Scope: All, Name: RPFilter}, {Scope: "tunl0", Name: RPFilter}},
+		2: {{Scope: "tunl0", Name: RPFilter}}, // what hardening wants of all stays
 	}
 	for rpFilter, filter := range rows {
 		if diff := cmp.Diff(append(slices.Clone(arp), filter...), Managed(Profile(rpFilter), "tunl0")); diff != "" {

@@ -11,12 +11,13 @@ import (
 	"testing"
 )
 
-// tree makes a /proc/sys with the given files under net/ipv4/conf.
-func tree(t *testing.T, files map[string]string) Tree {
+// tree makes a /proc/sys with the given files under net/ipv4 and returns it open,
+// and its root.
+func tree(t *testing.T, files map[string]string) (*Tree, string) {
 	t.Helper()
 	root := t.TempDir()
 	for name, content := range files {
-		path := filepath.Join(root, "net/ipv4/conf", name)
+		path := filepath.Join(root, "net/ipv4", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -24,12 +25,18 @@ func tree(t *testing.T, files map[string]string) Tree {
 			t.Fatal(err)
 		}
 	}
-	return Tree{Root: root}
+	tr := Open(root)
+	t.Cleanup(func() {
+		if err := tr.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return tr, root
 }
 
 func TestTreeReadsAndWrites(t *testing.T) {
-	tr := tree(t, map[string]string{"all/rp_filter": "1\n", "eth0.100/rp_filter": "0\n", "eth0/100": "no device\n"})
-	for key, old := range map[Key]int{{All, RPFilter}: 1, {"eth0.100", RPFilter}: 0} {
+	tr, _ := tree(t, map[string]string{"conf/all/rp_filter": "1\n", "conf/eth0.100/rp_filter": "0\n", "conf/eth0/100": "no device\n"})
+	for key, old := range map[Key]int{{Scope: All, Name: RPFilter}: 1, {Scope: "eth0.100", Name: RPFilter}: 0} {
 		if got, err := tr.Read(key); err != nil || got != old {
 			t.Errorf("%s: got %d, %v, want %d", key, got, err, old)
 		}
@@ -44,8 +51,8 @@ func TestTreeReadsAndWrites(t *testing.T) {
 
 // A key that is not there is an error to test for, and is not made.
 func TestTreeMakesNothing(t *testing.T) {
-	tr := tree(t, map[string]string{"all/rp_filter": "1\n"})
-	for _, key := range []Key{{All, ARPIgnore}, {"tunl0", RPFilter}} {
+	tr, root := tree(t, map[string]string{"conf/all/rp_filter": "1\n"})
+	for _, key := range []Key{{Scope: All, Name: ARPIgnore}, {Scope: "tunl0", Name: RPFilter}} {
 		if _, err := tr.Read(key); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("read %s: %v, want fs.ErrNotExist", key, err)
 		}
@@ -53,34 +60,37 @@ func TestTreeMakesNothing(t *testing.T) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("write %s: %v, want fs.ErrNotExist", key, err)
 		}
-		if !strings.HasPrefix(err.Error(), "sysctl ") || strings.Contains(err.Error(), tr.Root) {
+		if !strings.HasPrefix(err.Error(), "sysctl ") || strings.Contains(err.Error(), root) {
 			t.Errorf("%q, want the key in front and no path", err)
 		}
-		if _, err := os.Stat(filepath.Join(tr.Root, "net/ipv4/conf", key.Scope, key.Name)); err == nil {
+		if _, err := os.Stat(filepath.Join(root, "net/ipv4/conf", key.Scope, key.Name)); err == nil {
 			t.Errorf("%s was made", key)
 		}
 	}
 }
 
 func TestTreeRefusesNames(t *testing.T) {
-	tr := tree(t, map[string]string{"all/rp_filter": "1\n"})
-	for _, scope := range []string{"", ".", "..", "all/../all", "/"} {
-		key := Key{scope, RPFilter}
+	tr, _ := tree(t, map[string]string{"conf/all/rp_filter": "1\n"})
+	for _, key := range []Key{
+		{Scope: "", Name: RPFilter}, {Scope: ".", Name: RPFilter}, {Scope: "..", Name: RPFilter},
+		{Scope: "all/../all", Name: RPFilter}, {Scope: "/", Name: RPFilter}, {Family: 2, Scope: All, Name: RPFilter},
+		{Scope: All}, {Scope: All, Name: "../all/rp_filter"}, {Scope: All, Name: "."}, {Scope: All, Name: ".rp_filter"},
+	} {
 		if _, err := tr.Read(key); err == nil {
-			t.Errorf("scope %q was read", scope)
+			t.Errorf("%#v was read", key)
 		}
 		if err := tr.Write(key, 0); err == nil {
-			t.Errorf("scope %q was written", scope)
+			t.Errorf("%#v was written", key)
 		}
 	}
-	if v, err := tr.Read(Key{All, RPFilter}); err != nil || v != 1 {
+	if v, err := tr.Read(Key{Scope: All, Name: RPFilter}); err != nil || v != 1 {
 		t.Errorf("got %d, %v, want 1", v, err)
 	}
 }
 
 func TestTreeNotANumber(t *testing.T) {
-	tr := tree(t, map[string]string{"all/rp_filter": "on\n"})
-	_, err := tr.Read(Key{All, RPFilter})
+	tr, _ := tree(t, map[string]string{"conf/all/rp_filter": "on\n"})
+	_, err := tr.Read(Key{Scope: All, Name: RPFilter})
 	if err == nil || err.Error() != `sysctl net.ipv4.conf.all.rp_filter: value "on" is not a number` {
 		t.Errorf("got %v", err)
 	}
@@ -88,25 +98,25 @@ func TestTreeNotANumber(t *testing.T) {
 
 // What does not hold the value it was given was not written.
 func TestTreeReadsBack(t *testing.T) {
-	tr := tree(t, map[string]string{"all/rp_filter": ""})
-	path := filepath.Join(tr.Root, "net/ipv4/conf/all/rp_filter")
+	tr, root := tree(t, map[string]string{"conf/all/rp_filter": ""})
+	path := filepath.Join(root, "net/ipv4/conf/all/rp_filter")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(os.DevNull, path); err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.Write(Key{All, RPFilter}, 1); err == nil {
+	if err := tr.Write(Key{Scope: All, Name: RPFilter}, 1); err == nil {
 		t.Error("a write that was forgotten counts as done")
 	}
 }
 
 func TestTreePermission(t *testing.T) {
-	tr := tree(t, map[string]string{"all/rp_filter": "1\n"})
-	if err := os.Chmod(filepath.Join(tr.Root, "net/ipv4/conf/all/rp_filter"), 0o400); err != nil {
+	tr, root := tree(t, map[string]string{"conf/all/rp_filter": "1\n"})
+	if err := os.Chmod(filepath.Join(root, "net/ipv4/conf/all/rp_filter"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if err := asNobody(func() error { return tr.Write(Key{All, RPFilter}, 0) }); !errors.Is(err, fs.ErrPermission) {
+	if err := asNobody(func() error { return tr.Write(Key{Scope: All, Name: RPFilter}, 0) }); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("got %v, want fs.ErrPermission", err)
 	}
 }
@@ -128,12 +138,48 @@ func asNobody(f func() error) error {
 	return <-done
 }
 
-// The zero Tree is the kernel's own.
-func TestTreeOfThisMachine(t *testing.T) {
-	if _, err := os.Stat(DefaultRoot + "/net/ipv4/conf/all/rp_filter"); err != nil {
-		t.Skip(err)
+// A family that is not there is an error of its keys alone.
+func TestTreeFamilies(t *testing.T) {
+	tr, root := tree(t, map[string]string{"conf/all/rp_filter": "1\n", "icmp_echo_ignore_all": "0\n"})
+	key := Key{Family: IPv6, Scope: "eth0.100", Name: "disable_ipv6"}
+	for _, err := range []error{tr.Write(key, 1), second(tr.Read(key)), second(tr.ReadGlobal(IPv6, "bindv6only")), second(tr.ReadGlobal(IPv4, "none"))} {
+		if !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), root) {
+			t.Errorf("got %v, want fs.ErrNotExist and no path", err)
+		}
 	}
-	if v, err := (Tree{}).Read(Key{All, RPFilter}); err != nil || v < 0 || v > 2 {
+	if v, err := tr.ReadGlobal(IPv4, "icmp_echo_ignore_all"); err != nil || v != 0 {
 		t.Errorf("got %d, %v", v, err)
+	}
+	file := filepath.Join(root, key.Path())
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	both := Open(root)
+	defer both.Close()
+	if err := both.Write(key, 1); err != nil {
+		t.Error(err)
+	}
+	if v, err := both.Read(key); err != nil || v != 1 {
+		t.Errorf("%s: got %d, %v", key, v, err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// Without a root it is the kernel's own.
+func TestTreeOfThisMachine(t *testing.T) {
+	tr := Open("")
+	defer tr.Close()
+	if v, err := tr.Read(Key{Scope: All, Name: RPFilter}); err != nil || v < 0 || v > 2 {
+		t.Errorf("got %d, %v", v, err)
+	}
+	if _, err := Get("kernel.random.boot_id"); err != nil {
+		t.Error(err)
+	}
+	if _, err := Get("kernel.no_such_setting"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 }

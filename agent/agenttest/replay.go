@@ -58,6 +58,7 @@ type disk struct {
 type foreseen struct {
 	about            string
 	replays, beneath []agent.Replay
+	unclear          []persisted.Place
 }
 
 func (h *host) put(name, content string) {
@@ -72,14 +73,20 @@ func (h *host) readReplays(want agent.Desired, got *agent.Observed) {
 	scopes := got.ReplayScopes(want)
 	if about := strings.Join(scopes, " "); h.disk.foreseen.about != about {
 		s := persisted.Read(h.disk.files)
-		h.disk.foreseen = foreseen{about, agent.ReplaysOf(s, scopes), agent.ReplaysOf(s.Without(agent.PersistPath), scopes)}
+		f := foreseen{about: about}
+		f.replays, f.unclear = agent.ReplaysOf(s, scopes)
+		f.beneath, _ = agent.ReplaysOf(s.Without(agent.PersistPath), scopes)
+		h.disk.foreseen = f
 	}
 	content := ""
 	if file, ok := h.disk.files[strings.TrimPrefix(agent.PersistPath, "/")]; ok {
 		content = string(file.Data)
 	}
 	got.Replays = slices.Clone(h.disk.foreseen.replays)
-	got.Persisted = agent.Persisted{Known: true, Content: content, Obstacle: h.disk.closed, Beneath: slices.Clone(h.disk.foreseen.beneath)}
+	got.Persisted = agent.Persisted{
+		Known: true, Content: content, Obstacle: h.disk.closed,
+		Beneath: slices.Clone(h.disk.foreseen.beneath), Unclear: slices.Clone(h.disk.foreseen.unclear),
+	}
 }
 
 // replay is what a program makes of the files, on all devices.
@@ -92,7 +99,7 @@ func (h *host) replay(r persisted.Reader) {
 	for _, scope := range scopes {
 		for _, name := range settings() {
 			key := sysctl.Key{Scope: scope, Name: name}
-			if set, ok := program.Set(key); ok {
+			if set, ok := program.Set(key); ok && !set.Unclear {
 				_ = h.write(key, set.Value) // the key is there
 			}
 		}

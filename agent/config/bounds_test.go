@@ -28,12 +28,12 @@ func TestTenThousandVIPs(t *testing.T) {
 	if len(data) > MaxSize {
 		t.Fatalf("%d bytes do not fit into a file of %d", len(data), MaxSize)
 	}
-	c, problems := parse("rsagent.yaml", data, nil)
+	c, problems := Parse("rsagent.yaml", data)
 	if len(problems) > 0 || len(c.Desired.VIPs) != 10_000 || len(c.Services) != 20_000 {
 		t.Fatalf("got %d problems, %d VIPs, %d services", len(problems), len(c.Desired.VIPs), len(c.Services))
 	}
-	again, problems := parse("rsagent.yaml", c.yaml(nil), nil)
-	if len(problems) > 0 || !bytes.Equal(c.yaml(nil), again.yaml(nil)) {
+	again, problems := Parse("rsagent.yaml", c.YAML())
+	if len(problems) > 0 || !bytes.Equal(c.YAML(), again.YAML()) {
 		t.Errorf("%d problems or a difference after a round trip", len(problems))
 	}
 }
@@ -47,7 +47,7 @@ func BenchmarkTenThousandVIPs(b *testing.B) {
 	for name, data := range map[string][]byte{"plain": file.Bytes(), "services": manyVIPs(10_000)} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if _, problems := parse("rsagent.yaml", data, nil); len(problems) > 0 {
+				if _, problems := Parse("rsagent.yaml", data); len(problems) > 0 {
 					b.Fatal(problems)
 				}
 			}
@@ -79,7 +79,7 @@ func TestHostileFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
-			_, problems := parse("rsagent.yaml", []byte(file), nil)
+			_, problems := Parse("rsagent.yaml", []byte(file))
 			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			} else {
@@ -92,13 +92,13 @@ func TestHostileFiles(t *testing.T) {
 // Aliases are what tools write for values that occur twice; they are followed.
 func TestAliases(t *testing.T) {
 	t.Parallel()
-	c, problems := parse("rsagent.yaml", []byte(`
+	c, problems := Parse("rsagent.yaml", []byte(`
 vips:
   - address: 172.25.84.100
     services: &id001 [{port: 80, http: &path /}, {port: 81, http: *path}]
   - address: 172.25.84.101
     services: *id001
-`), nil)
+`))
 	if len(problems) > 0 || len(c.Services) != 4 || c.Services[3].HTTP != "/" {
 		t.Errorf("got %+v, %v", c, problems)
 	}
@@ -112,14 +112,10 @@ func TestExample(t *testing.T) {
 		t.Fatal(problems)
 	}
 	golden(t, "testdata/effective.yaml", string(c.YAML()))
-	built := example(nil)
-	if _, problems := parse("example.yaml", built, nil); len(problems) > 0 {
-		t.Errorf("with everything built: %v", problems)
-	}
 	for _, s := range settings {
 		leaf := s.name[strings.LastIndex(s.name, ".")+1:]
 		for _, text := range []string{"\n" + leaf + ": ", s.want, s.about} {
-			lines := strings.NewReplacer("\n  # ", "\n", "\n# ", "\n", "\n  ", "\n").Replace(string(built))
+			lines := strings.NewReplacer("\n  # ", "\n", "\n# ", "\n", "\n  ", "\n").Replace(string(Example()))
 			if !strings.Contains(lines, text) {
 				t.Errorf("%s: the reference lacks %q", s.name, text)
 			}
@@ -130,16 +126,14 @@ func TestExample(t *testing.T) {
 // The defaults that the reference states are those of a file without the key.
 func TestExampleStatesDefaults(t *testing.T) {
 	t.Parallel()
-	for _, off := range []map[string]string{notBuilt, nil} {
-		want := standard(off)
-		got, problems := parse("example.yaml", example(off), off)
-		if len(problems) > 0 {
-			t.Fatal(problems)
-		}
-		want.Desired, want.Services = got.Desired, got.Services
-		if diff := cmp.Diff(want, got, addrs); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
-		}
+	want := defaults()
+	got, problems := Parse("example.yaml", Example())
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	want.Desired, want.Services = got.Desired, got.Services
+	if diff := cmp.Diff(want, got, addrs); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -155,16 +149,12 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data, true)
+		f.Add(data)
 	}
-	f.Add(Example(), false)
-	f.Add([]byte(full), true)
-	f.Fuzz(func(t *testing.T, data []byte, built bool) {
-		off := notBuilt
-		if built {
-			off = nil
-		}
-		c, problems := parse("f", data, off)
+	f.Add(Example())
+	f.Add([]byte(full))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, problems := Parse("f", data)
 		for _, p := range problems {
 			if p.Line < 1 || p.Column < 1 || p.Message == "" || strings.ContainsAny(p.String(), "\n\r") {
 				t.Errorf("%+v", p)
@@ -173,12 +163,12 @@ func FuzzParse(f *testing.F) {
 		if len(problems) > 0 {
 			return
 		}
-		if len(c.Desired.VIPs) == 0 {
+		if len(c.Desired.VIPs) == 0 && !c.AllowEmpty {
 			t.Error("no VIPs and no problem")
 		}
-		again, problems := parse("f", c.yaml(off), off)
+		again, problems := Parse("f", c.YAML())
 		if diff := cmp.Diff(c, again, addrs); diff != "" || len(problems) > 0 {
-			t.Errorf("%v (-want +got):\n%s\n%s", problems, diff, c.yaml(off))
+			t.Errorf("%v (-want +got):\n%s\n%s", problems, diff, c.YAML())
 		}
 	})
 }

@@ -2,11 +2,10 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"net/netip"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +21,6 @@ type Config struct {
 	// Services must answer for their VIP to be ready; ordered by VIP, port
 	// and path, without duplicates.
 	Services []Service
-	MSS      MSS
 	// Interval is the time between two looks at what the kernel does not
 	// announce.
 	Interval time.Duration
@@ -45,27 +43,6 @@ type Service struct {
 
 func (s Service) compare(o Service) int {
 	return cmp.Or(s.VIP.Compare(o.VIP), cmp.Compare(s.Port, o.Port), cmp.Compare(s.HTTP, o.HTTP))
-}
-
-// MSS says what the segments of TCP connections to the VIPs are limited to:
-// [MSSOff], [MSSAuto] or a number of bytes.
-type MSS int
-
-// The two values of an MSS that are not a number of bytes.
-const (
-	MSSOff  MSS = 0  // leave it alone
-	MSSAuto MSS = -1 // path MTU of the tunnel less 40
-)
-
-// String returns the form used in the file.
-func (m MSS) String() string {
-	switch m {
-	case MSSOff:
-		return "off"
-	case MSSAuto:
-		return "auto"
-	}
-	return strconv.Itoa(int(m))
 }
 
 // Probe is about the proof of the data path by a real packet.
@@ -114,14 +91,25 @@ func Load(path string) (Config, error) {
 // time is bounded: data of more than [MaxSize] bytes is refused unread, and
 // aliases multiply to no more than a million values.
 func Parse(name string, data []byte) (Config, Problems) {
-	return parse(name, data, notBuilt)
+	p := &parser{file: name, vips: map[netip.Addr]place{}, directors: map[netip.Addr]place{}}
+	c := defaults()
+	if top := p.document(data); top != nil {
+		p.config(top, &c)
+	}
+	if len(p.problems) > 0 {
+		p.problems.sort()
+		return Config{}, p.problems
+	}
+	c.Desired = c.Desired.Normal()
+	slices.SortFunc(c.Services, Service.compare)
+	return c, nil
 }
 
 // FromVIPs returns the configuration with these VIPs and defaults for all
 // else. There is no way to name directors here, so AnySender is false. The
 // error is a [Problems] in the order of the addresses.
 func FromVIPs(vips []string) (Config, error) {
-	c := standard(notBuilt)
+	c := defaults()
 	var problems Problems
 	seen := map[netip.Addr]bool{}
 	for _, text := range vips {
@@ -148,24 +136,14 @@ func FromVIPs(vips []string) (Config, error) {
 	return c, nil
 }
 
-// standard returns the defaults: those of the settings, and off for what is
-// not built.
-func standard(notBuilt map[string]string) Config {
-	c := Config{
+// defaults returns the configuration of a file that names nothing.
+func defaults() Config {
+	return Config{
 		Desired:  agent.Desired{Device: agent.DefaultDevice, Persist: true},
-		MSS:      MSSAuto,
 		Interval: time.Second,
 		Probe:    Probe{Interval: 5 * time.Second},
 		Health:   Health{Listen: ":9811", Rise: 2, Fall: 1},
 		Hook:     Hook{Timeout: 5 * time.Second},
 		Log:      Log{Level: "info", Format: "text"},
 	}
-	for _, s := range settings {
-		if only := notBuilt[s.name]; only != "" {
-			if wrong := s.read(&c, resolve(only)); wrong != "" {
-				panic(fmt.Sprintf("config: %s: %s %s", s.name, only, wrong))
-			}
-		}
-	}
-	return c
 }

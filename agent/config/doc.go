@@ -7,7 +7,5 @@
 // once, and a configuration with a problem yields no Config at all.
 //
 // Every scalar key is one row of the table in settings.go; reading, defaults,
-// [Config.YAML] and [Example] follow from it. A key whose effect is not built
-// yet is one row of the table in notbuilt.go as well: it is known and checked
-// like the others, and then refused unless it is set to off.
+// [Config.YAML] and [Example] follow from it.
 package config

@@ -7,34 +7,16 @@ import (
 
 // Example returns the reference: a file with every key, what it is for, its
 // default and its range. It parses without problems as it stands.
-func Example() []byte { return example(notBuilt) }
-
-func example(notBuilt map[string]string) []byte {
+func Example() []byte {
 	var b strings.Builder
-	b.WriteString(exampleTop)
-	if _, ok := notBuilt[keyServices]; ok {
-		b.WriteString(exampleServicesOff)
-	} else {
-		b.WriteString(exampleServices)
-	}
-	b.WriteString(exampleDirectors)
-	c, section := standard(notBuilt), ""
+	b.WriteString(exampleLists)
+	c, section := defaults(), ""
 	for _, s := range settings {
 		indent, name := enter(&b, &section, s.name, "\n")
 		comment(&b, indent, s.about)
 		comment(&b, indent, "Allowed: "+s.want+".")
-		line := name + ": " + s.show(c)
-		switch only, ok := notBuilt[s.name]; {
-		case ok && only == "":
-			comment(&b, indent, "Not available in this version: leave it out.")
-			comment(&b, indent, line)
-			continue
-		case ok:
-			comment(&b, indent, "In this version only "+only+" is accepted.")
-		default:
-			comment(&b, indent, "Default: "+s.show(c)+".")
-		}
-		fmt.Fprintf(&b, "%s%s\n", indent, line)
+		comment(&b, indent, "Default: "+s.show(c)+".")
+		fmt.Fprintf(&b, "%s%s: %s\n", indent, name, s.show(c))
 	}
 	return []byte(b.String())
 }
@@ -45,7 +27,7 @@ func comment(b *strings.Builder, indent, text string) {
 	}
 }
 
-const exampleTop = `# Reference configuration of rsagent: every key, what it is for, what is
+const exampleLists = `# Reference configuration of rsagent: every key, what it is for, what is
 # allowed, and its default. Only vips is required. Unknown keys are errors.
 
 # The virtual addresses that this real server answers for, each put on the
@@ -57,22 +39,11 @@ vips:
   - address: 172.25.84.101
     # What must answer here for this VIP to be ready: a port from 1 to 65535,
     # and the path of an HTTP request, or else a TCP connect.
-`
-
-const exampleServices = `    # Default: nothing.
+    # Default: nothing.
     services:
       - {port: 80, http: /}
       - {port: 443}
-`
 
-const exampleServicesOff = `    # In this version only [] is accepted.
-    services: []
-    # services:
-    #   - {port: 80, http: /}
-    #   - {port: 443}
-`
-
-const exampleDirectors = `
 # The directors, who may tunnel to us and must not be our gateway.
 # A list of at least one IPv4 unicast address, none of them a VIP.
 # Default: absent, which means anyone; check warns about that.

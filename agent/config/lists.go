@@ -31,7 +31,7 @@ func (p *parser) readVIPs(n *yaml.Node, c *Config) {
 				services = p.services(n, path+".services")
 			}
 		})
-		if seen.lacks("address") {
+		if seen.missing("address") {
 			p.add(n, path+".address", "missing: want "+wantAddr)
 		}
 		for _, vip := range c.Desired.VIPs[from:] {
@@ -84,7 +84,7 @@ func (p *parser) address(n *yaml.Node, path string, seen map[netip.Addr]place, l
 func (p *parser) services(n *yaml.Node, path string) []Service {
 	var services []Service
 	lines := map[Service]int{}
-	count, _ := p.list(n, path, wantServices, func(path string, n *yaml.Node) {
+	p.list(n, path, wantServices, func(path string, n *yaml.Node) {
 		s, ok := p.service(n, path)
 		line, duplicate := lines[s]
 		switch {
@@ -96,9 +96,6 @@ func (p *parser) services(n *yaml.Node, path string) []Service {
 			services = append(services, s)
 		}
 	})
-	if only, ok := p.notBuilt[keyServices]; ok && count > 0 {
-		p.add(follow(n), path, refusal("a list of services", only))
-	}
 	return services
 }
 
@@ -120,7 +117,7 @@ func (p *parser) service(n *yaml.Node, path string) (s Service, ok bool) {
 			s.HTTP = v.text
 		}
 	})
-	if seen.lacks("port") {
+	if seen.missing("port") {
 		p.add(n, path+".port", "missing: want "+wantPort)
 	}
 	return s, len(p.problems) == before

@@ -16,7 +16,6 @@ const maxVisits = 1 << 20
 // A parser walks the nodes of one file and collects problems.
 type parser struct {
 	file      string
-	notBuilt  map[string]string
 	problems  Problems
 	visits    int
 	vips      map[netip.Addr]place
@@ -28,24 +27,6 @@ type parser struct {
 type place struct {
 	node *yaml.Node
 	path string
-}
-
-func parse(name string, data []byte, notBuilt map[string]string) (Config, Problems) {
-	p := &parser{
-		file: name, notBuilt: notBuilt,
-		vips: map[netip.Addr]place{}, directors: map[netip.Addr]place{},
-	}
-	c := standard(notBuilt)
-	if top := p.document(data); top != nil {
-		p.config(top, &c)
-	}
-	if len(p.problems) > 0 {
-		p.problems.sort()
-		return Config{}, p.problems
-	}
-	c.Desired = c.Desired.Normal()
-	slices.SortFunc(c.Services, Service.compare)
-	return c, nil
 }
 
 func (p *parser) add(n *yaml.Node, path, message string) {
@@ -69,7 +50,7 @@ func (p *parser) config(top *yaml.Node, c *Config) {
 			p.setting(key, n, c)
 		}
 	})
-	if seen.lacks("vips") {
+	if seen.missing("vips") {
 		p.add(top, "vips", "missing: want at least one VIP")
 	}
 	if p.empty != nil && !c.AllowEmpty {
@@ -90,15 +71,8 @@ func (p *parser) setting(name string, n *yaml.Node, c *Config) {
 		s.list(p, n, s, c)
 		return
 	}
-	v, ok := p.scalar(n, name, s.want)
-	if !ok {
-		return
-	}
-	if !p.accept(v, name, s.read(c, v), s.want) {
-		return
-	}
-	if only, ok := p.notBuilt[name]; ok && s.show(*c) != only {
-		p.add(v.node, name, refusal(v.String(), only))
+	if v, ok := p.scalar(n, name, s.want); ok {
+		p.accept(v, name, s.read(c, v), s.want)
 	}
 }
 
@@ -106,8 +80,8 @@ func (p *parser) setting(name string, n *yaml.Node, c *Config) {
 // cannot be told.
 type keys map[string]int
 
-// lacks reports whether a mapping is there, but not this key.
-func (k keys) lacks(name string) bool { return k != nil && k[name] == 0 }
+// missing reports whether a mapping is there, but not this key.
+func (k keys) missing(name string) bool { return k != nil && k[name] == 0 }
 
 // mapping calls each for every known key that n has, once, and returns them.
 func (p *parser) mapping(n *yaml.Node, path string, known []string, each func(string, *yaml.Node)) keys {

@@ -9,20 +9,17 @@ type Key struct {
 	About   string // what it does; sentences
 	Allowed string
 	Default string // as written in a file; empty if there is none
-	Only    string // the one value that this version accepts, if there is only one
 	Example string // one line of a file
 }
 
 // Reference returns every key, in the order of [Example].
-func Reference() []Key { return reference(notBuilt) }
-
-func reference(notBuilt map[string]string) []Key {
+func Reference() []Key {
 	keys := lists()
-	c := standard(notBuilt)
+	c := defaults()
 	for _, s := range settings {
 		k := Key{
 			Name: s.name, Type: s.kind(c), About: strings.ReplaceAll(s.about, "\n", " "),
-			Allowed: s.want, Default: s.show(c), Only: notBuilt[s.name],
+			Allowed: s.want, Default: s.show(c),
 		}
 		k.Example = k.Name + ": " + k.Default
 		if section, name, nested := strings.Cut(s.name, "."); nested {
@@ -68,7 +65,7 @@ func lists() []Key {
 		Name: "vips[].services", Type: "list of mappings",
 		About:   "What must answer here for this VIP to be ready.",
 		Allowed: "a port from 1 to 65535, and the path of an HTTP request, or else a TCP connect",
-		Default: "nothing", Only: notBuilt[keyServices],
+		Default: "nothing",
 		Example: "vips: [{address: 172.25.84.100, services: [{port: 80, http: /}, {port: 443}]}]",
 	}, {
 		Name: "directors", Type: "list of strings",

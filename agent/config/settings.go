@@ -1,7 +1,6 @@
 package config
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,12 +59,11 @@ var settings = []setting{
 	policy(agent.PolicyPersist, "The same for the file under /run/sysctl.d, which persist is about.",
 		func(p *agent.Policy) *bool { return &p.ReportPersist }),
 	{
-		name: "mss",
-		want: "auto, off, or a number from 536 to 65495",
-		about: "The largest TCP segment that clients may send to a VIP, so that it fits into the tunnel:\n" +
-			"auto is the path MTU of the tunnel less 40 bytes.",
-		read: readMSS,
-		show: func(c Config) string { return c.MSS.String() },
+		name:  "mss",
+		want:  "off",
+		about: "Whether to limit the TCP segments of connections to the VIPs, which this version does not.",
+		read:  readMSS,
+		show:  func(Config) string { return "off" },
 	}, {
 		name:  "interval",
 		want:  "a duration from 100ms to 1h, such as 1s",
@@ -175,17 +173,12 @@ func readRPFilter(c *Config, v value) string {
 	return wrong
 }
 
-func readMSS(c *Config, v value) (wrong string) {
-	if i := slices.Index([]string{"off", "auto"}, v.text); i >= 0 && v.tag == "!!str" {
-		c.MSS = []MSS{MSSOff, MSSAuto}[i]
+// readMSS takes off as a word, and as the boolean that YAML 1.1 takes it for.
+func readMSS(_ *Config, v value) string {
+	if v.tag == "!!bool" && strings.EqualFold(v.text, "false") {
 		return ""
 	}
-	n, wrong := v.number(536, 65495)
-	if v.tag != "!!int" {
-		wrong = "is not accepted"
-	}
-	c.MSS = MSS(n)
-	return wrong
+	return v.word(new(string), "off")
 }
 
 func readProbe(c *Config, v value) (wrong string) {

@@ -10,26 +10,26 @@ import (
 // YAML returns c as a file, in canonical form: every key, in the order of the
 // reference, lists sorted. [Parse] makes an equal Config of it; only that of
 // [FromVIPs] comes back with AnySender set, since a file could name directors.
-func (c Config) YAML() []byte { return c.yaml(notBuilt) }
-
-func (c Config) yaml(notBuilt map[string]string) []byte {
+func (c Config) YAML() []byte {
 	var b strings.Builder
-	c.writeVIPs(&b)
-	if len(c.Desired.Directors) > 0 {
-		b.WriteString("directors:\n")
-		for _, d := range c.Desired.Directors {
-			fmt.Fprintf(&b, "  - %s\n", d)
-		}
-	}
+	c.writeLists(&b)
 	section := ""
 	for _, s := range settings {
-		if only, ok := notBuilt[s.name]; ok && s.show(c) != only {
-			continue // nothing is accepted here
-		}
 		indent, name := enter(&b, &section, s.name, "")
 		fmt.Fprintf(&b, "%s%s: %s\n", indent, name, s.show(c))
 	}
 	return []byte(b.String())
+}
+
+// writeLists writes VIPs and directors, which have no defaults.
+func (c Config) writeLists(b *strings.Builder) {
+	c.writeVIPs(b)
+	if len(c.Desired.Directors) > 0 {
+		b.WriteString("directors:\n")
+		for _, d := range c.Desired.Directors {
+			fmt.Fprintf(b, "  - %s\n", d)
+		}
+	}
 }
 
 func (c Config) writeVIPs(b *strings.Builder) {

@@ -19,6 +19,7 @@ import (
 
 	"rsagent/agent"
 	"rsagent/agent/audit"
+	"rsagent/sysctl"
 )
 
 // timeout bounds the wait for each answer, so that a kernel that says nothing
@@ -32,7 +33,7 @@ type Host struct {
 	mu       sync.Mutex
 	handle   *netlink.Handle
 	conn     *conn // for what the library has no call for
-	settings settings
+	settings *sysctl.Tree
 	settle   time.Duration
 	replay   *replays
 	box      *agent.Mailbox // of Watch; nil before
@@ -53,7 +54,9 @@ type Option func(*Host)
 // (99-systemd.rules), and what is written before that is overwritten.
 func Settle(d time.Duration) Option { return func(k *Host) { k.settle = d } }
 
-// New opens the network namespace of the calling thread. It needs no
+// New opens the network namespace of the calling thread, sockets and settings,
+// and stays in it. Its methods are to be called in that namespace too: what is
+// left to other programs (modprobe) is done in that of the caller. It needs no
 // privilege; applying does.
 func New(options ...Option) (*Host, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
@@ -69,7 +72,7 @@ func New(options ...Option) (*Host, error) {
 		handle.Close()
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	k := &Host{handle: handle, conn: conn, replay: &replays{root: "/", known: hostNetwork()}}
+	k := &Host{handle: handle, conn: conn, settings: sysctl.Open(""), replay: &replays{root: "/", known: hostNetwork()}}
 	for _, o := range options {
 		o(k)
 	}
@@ -82,7 +85,7 @@ func (k *Host) Close() {
 	defer k.mu.Unlock()
 	k.handle.Close()
 	k.conn.close()
-	k.settings.close()
+	_ = k.settings.Close()
 	k.reflexes.close()
 }
 
@@ -114,7 +117,7 @@ func (k *Host) set(a agent.SetSysctl) error {
 	if isAnnounced(a.Key) {
 		k.ground.write(a.Key, a.Value)
 	}
-	err := k.settings.write(a.Key, a.Value)
+	err := k.settings.Write(a.Key, a.Value)
 	k.ground.suspect(a.Key)
 	return err
 }
@@ -134,7 +137,7 @@ func (k *Host) applyOne(ctx context.Context, a agent.Action) error {
 	case agent.Unpersist:
 		return k.replay.clear(a)
 	case agent.RestoreSysctl:
-		return k.settings.write(a.Key, a.Value)
+		return k.settings.Write(a.Key, a.Value)
 	case agent.LinkUp:
 		return k.setLink(a, a.Device, k.handle.LinkSetUp)
 	case agent.LinkDown:

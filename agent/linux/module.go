@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rsagent/agent"
+	"rsagent/sysctl"
 )
 
 // loadModule asks for the fallback device. The kernel then loads ipip by
@@ -104,7 +105,7 @@ func moduleLoaded() bool {
 // obstacle says why the kernel would not load ipip, or "" if nothing is in
 // sight.
 func obstacle() string {
-	if b, err := os.ReadFile("/proc/sys/kernel/modules_disabled"); err == nil && strings.TrimSpace(string(b)) == "1" {
+	if v, err := sysctl.Get("kernel.modules_disabled"); err == nil && v == "1" {
 		return "kernel.modules_disabled is 1, so no module can be loaded until the next boot"
 	}
 	for _, dir := range []string{"/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"} {

@@ -6,10 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rsagent/sysctl"
 )
 
 // CanChange reports whether this process may change the network: whether it
@@ -52,15 +53,14 @@ func Alone() bool {
 // namespace returns what tells this boot and this network namespace from
 // others: settings found in another one say nothing about this one.
 func namespace() (boot, netns string, err error) {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", "", fmt.Errorf("boot id: %w", err)
+	if boot, err = sysctl.Get("kernel.random.boot_id"); err != nil {
+		return "", "", err
 	}
 	netns, err = os.Readlink("/proc/thread-self/ns/net")
 	if err != nil {
 		return "", "", fmt.Errorf("network namespace: %w", err)
 	}
-	return strings.TrimSpace(string(b)), netns + cookie(), nil
+	return boot, netns + cookie(), nil
 }
 
 // cookie returns the number of the network namespace that is never used again

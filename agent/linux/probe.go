@@ -7,11 +7,12 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"rsagent/sysctl"
 )
 
 // placeholder is the probe device's only address. Loose reverse path filtering
@@ -38,8 +39,7 @@ type ProbeDevice struct {
 	name             string
 	index            int
 	handle           *netlink.Handle
-	filter           *os.File // its own rp_filter
-	echo             *os.File // net.ipv4.icmp_echo_ignore_all
+	settings         *sysctl.Tree
 	counters         counterFiles
 	client, stranger netip.Addr
 }
@@ -49,7 +49,7 @@ type ProbeDevice struct {
 // satisfies errors.Is for fs.ErrPermission and fs.ErrNotExist. None of avoid
 // becomes Client or Stranger.
 func OpenProbeDevice(avoid ...netip.Addr) (*ProbeDevice, error) {
-	p := &ProbeDevice{}
+	p := &ProbeDevice{settings: sysctl.Open("")}
 	if err := p.open(avoid); err != nil {
 		return nil, errors.Join(fmt.Errorf("probe device: %w", err), p.Close())
 	}
@@ -74,49 +74,35 @@ func (p *ProbeDevice) open(avoid []netip.Addr) (err error) {
 		return fmt.Errorf("ip link show %s: %w", p.name, err)
 	}
 	p.index = link.Attrs().Index
-	if err = p.settings(); err != nil {
+	if err = p.prepare(); err != nil {
 		return err
 	}
 	return p.bringUp(link, avoid)
 }
 
-// settings makes the device's own reverse path filter loose. The kernel takes
+// prepare makes the device's own reverse path filter loose. The kernel takes
 // the larger of all and the device (ip-sysctl.rst); so the packets that enter
 // here pass whatever all says, as long as there is a way back to their sender,
 // and what rp_filter does to them is done at the tunnel, where it is looked for.
-func (p *ProbeDevice) settings() (err error) {
+func (p *ProbeDevice) prepare() error {
 	// Of no use here, and it would make the kernel send router solicitations.
-	v6 := "/proc/sys/net/ipv6/conf/" + p.name + "/disable_ipv6"
-	_ = os.WriteFile(v6, []byte("1"), 0) // there may be no IPv6
-	if p.filter, err = os.OpenFile("/proc/sys/net/ipv4/conf/"+p.name+"/rp_filter", os.O_RDWR, 0); err != nil {
-		return err
-	}
-	if p.echo, err = os.Open("/proc/sys/net/ipv4/icmp_echo_ignore_all"); err != nil {
-		return err
-	}
+	_ = p.settings.Write(sysctl.Key{Family: sysctl.IPv6, Scope: p.name, Name: "disable_ipv6"}, 1) // there may be no IPv6
 	return p.loosen()
 }
 
 func (p *ProbeDevice) loosen() error {
-	if value(p.filter) == "2" {
+	own := sysctl.Key{Scope: p.name, Name: sysctl.RPFilter}
+	if v, err := p.settings.Read(own); err == nil && v == 2 {
 		return nil
 	}
-	if _, err := p.filter.WriteAt([]byte("2"), 0); err != nil {
-		return fmt.Errorf("sysctl -w net.ipv4.conf.%s.rp_filter=2: %w", p.name, err)
-	}
-	return nil
-}
-
-// value reads a setting that is held open: it is then that of the namespace in
-// which it was opened, whoever reads.
-func value(setting *os.File) string {
-	b := make([]byte, 16)
-	n, _ := setting.ReadAt(b, 0)
-	return strings.TrimSpace(string(b[:n]))
+	return p.settings.Write(own, 2)
 }
 
 // EchoIgnored reports whether this host answers no echo request at all.
-func (p *ProbeDevice) EchoIgnored() bool { return value(p.echo) == "1" }
+func (p *ProbeDevice) EchoIgnored() bool {
+	v, err := p.settings.ReadGlobal(sysctl.IPv4, "icmp_echo_ignore_all")
+	return err == nil && v == 1
+}
 
 // queue is how many answers may wait to be read.
 const queue = 4096
@@ -197,11 +183,7 @@ func (p *ProbeDevice) Close() error {
 	if p.file != nil {
 		errs = append(errs, p.file.Close())
 	}
-	for _, setting := range []*os.File{p.filter, p.echo} {
-		if setting != nil {
-			errs = append(errs, setting.Close())
-		}
-	}
+	errs = append(errs, p.settings.Close())
 	if p.handle != nil {
 		p.handle.Close()
 	}

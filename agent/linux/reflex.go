@@ -17,11 +17,9 @@ import (
 type reflexes struct {
 	heard    atomic.Int64 // counts what was announced
 	standing atomic.Pointer[agent.Standing]
-	mu       sync.Mutex                    // held during a repair
-	conn     *conn                         // nil: no repairs
-	opened   *agent.Standing               // whose settings are open
-	settings map[sysctl.Key]*sysctl.Handle // open before they are needed
-	told     agent.Hint                    // what is to be told after a breath
+	mu       sync.Mutex // held during a repair
+	conn     *conn      // nil: no repairs
+	told     agent.Hint // what is to be told after a breath
 }
 
 // breath is how long after a repair it is told, and so verified: whoever waited
@@ -68,7 +66,6 @@ func (r *reflexes) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.standing.Store(nil)
-	r.shut()
 	if r.conn != nil {
 		r.conn.close()
 	}
@@ -95,32 +92,10 @@ func (k *Host) Stand(s *agent.Standing, edition int) {
 	if s == nil || r.conn == nil || len(r.told.Mended) > 0 {
 		return
 	}
-	if r.opened != s {
-		r.prepare(s)
-	}
 	r.standing.Store(s)
 	if edition != r.edition() { // looked at last, since it may change any time
 		r.standing.Store(nil)
 	}
-}
-
-// prepare opens the settings that may have to be written. One that cannot be
-// is left to passes.
-func (r *reflexes) prepare(s *agent.Standing) {
-	r.shut()
-	for _, key := range s.Keys() {
-		if h, err := (sysctl.Tree{}).Open(key); err == nil {
-			r.settings[key] = h
-		}
-	}
-	r.opened = s
-}
-
-func (r *reflexes) shut() {
-	for _, h := range r.settings {
-		_ = h.Close()
-	}
-	r.opened, r.settings = nil, map[sysctl.Key]*sysctl.Handle{}
 }
 
 // gone repairs the loss of an address, if that is permitted.
@@ -138,11 +113,11 @@ func (k *Host) gone(a agent.Addr) []agent.Reflex {
 func (k *Host) written(key sysctl.Key, value int) []agent.Reflex {
 	return k.reflex(func(s *agent.Standing) (agent.Reflex, bool) {
 		fix, ok := s.Written(key, value)
-		return agent.Reflex{Fix: fix, Got: value}, ok && k.reflexes.settings[fix.Key] != nil
+		return agent.Reflex{Fix: fix, Got: value}, ok
 	}, func(m agent.Reflex) error {
 		fix := m.Fix.(agent.SetSysctl)
 		k.ground.write(fix.Key, fix.Value)
-		return k.reflexes.settings[fix.Key].Write(fix.Value)
+		return k.settings.Write(fix.Key, fix.Value)
 	})
 }
 

@@ -31,6 +31,7 @@ type replays struct {
 	scopes   []string // that the rest is about
 	set      []agent.Replay
 	beneath  []agent.Replay
+	unclear  []persisted.Place
 }
 
 // observe adds to a reading what is known of replays. It parses only what has
@@ -42,13 +43,14 @@ func (r *replays) observe(want agent.Desired, got *agent.Observed) {
 	scopes := got.ReplayScopes(want)
 	if changed := r.refresh(); changed || !slices.Equal(scopes, r.scopes) {
 		r.scopes = scopes
-		r.set = agent.ReplaysOf(r.snapshot, scopes)
-		r.beneath = agent.ReplaysOf(r.snapshot.Without(agent.PersistPath), scopes)
+		r.set, r.unclear = agent.ReplaysOf(r.snapshot, scopes)
+		r.beneath, _ = agent.ReplaysOf(r.snapshot.Without(agent.PersistPath), scopes)
 	}
 	content, _ := r.snapshot.Content(agent.PersistPath)
 	got.Replays = r.set
 	got.Persisted = agent.Persisted{
-		Known: true, Content: content, Obstacle: r.obstacle(), Beneath: r.beneath, Unread: r.snapshot.Unread,
+		Known: true, Content: content, Obstacle: r.obstacle(), Beneath: r.beneath,
+		Unread: r.snapshot.Unread, Unclear: r.unclear,
 	}
 }
 

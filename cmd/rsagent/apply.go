@@ -98,12 +98,12 @@ func (a *app) apply(c *cobra.Command) error {
 	report, err := agent.Pass(c.Context(), k, store, cfg.Desired)
 	if err != nil {
 		if len(report.Done) > 0 {
-			err = errors.Join(a.printApplied(report, cfg.Desired), err)
+			err = errors.Join(a.printApplied(report, cfg), err)
 		}
 		return err
 	}
 	a.exit = exitCode(report.State())
-	if err := a.printApplied(report, cfg.Desired); err != nil {
+	if err := a.printApplied(report, cfg); err != nil {
 		return err
 	}
 	if c.Context().Err() != nil && !report.Converged() {
@@ -112,9 +112,9 @@ func (a *app) apply(c *cobra.Command) error {
 	return nil
 }
 
-func (a *app) printApplied(report agent.Report, want agent.Desired) error {
+func (a *app) printApplied(report agent.Report, cfg config.Config) error {
 	t := newText(a.stdout)
-	t.header(report, want)
+	t.header(report, cfg)
 	if len(report.Done) == 0 {
 		t.printf("\n  nothing to do\n")
 	} else {
@@ -122,7 +122,7 @@ func (a *app) printApplied(report agent.Report, want agent.Desired) error {
 		t.steps(report.Done)
 	}
 	t.explain(report.After)
-	t.left(report, want)
+	t.left(report, cfg.Desired)
 	if err := t.flush(); err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ is loaded. It needs no privilege.`,
 				return err
 			}
 			a.exit = exitCode(report.State())
-			return a.print(output, report, cfg.Desired)
+			return a.print(output, report, cfg)
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "text", "`FORMAT`: text, json or nagios")
@@ -55,18 +55,18 @@ func (a *app) look(c *cobra.Command) (agent.Report, config.Config, error) {
 	return report, cfg, conflict(cfg.Desired, got)
 }
 
-func (a *app) print(output string, report agent.Report, want agent.Desired) error {
+func (a *app) print(output string, report agent.Report, cfg config.Config) error {
 	switch output {
 	case "json":
-		return printJSON(a.stdout, report.Status(node(), want.Hash()))
+		return printJSON(a.stdout, report.Status(node(), cfg.Hash()))
 	case "nagios":
-		_, err := fmt.Fprint(a.stdout, nagios(report, want))
+		_, err := fmt.Fprint(a.stdout, nagios(report, cfg.Desired))
 		return err
 	}
 	t := newText(a.stdout)
-	t.table(report, want)
+	t.table(report, cfg)
 	t.explain(report.After)
-	t.footer(report, want)
+	t.footer(report, cfg.Desired)
 	return t.flush()
 }
 

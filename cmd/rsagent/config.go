@@ -22,7 +22,7 @@ func (a *app) configCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(a.stdout, "%s: in order, %s, config %s\n", a.origin(), plural(len(cfg.Desired.VIPs), "VIP"), cfg.Desired.Hash())
+				_, err = fmt.Fprintf(a.stdout, "%s: in order, %s, config %s\n", a.origin(), plural(len(cfg.Desired.VIPs), "VIP"), cfg.Hash())
 				return err
 			},
 		},

@@ -76,7 +76,7 @@ func listener(handed []net.Listener, address, key string) (net.Listener, error) 
 
 func healthConfig(cfg config.Config, stateDir string) health.Config {
 	out := health.Config{
-		Node: node(), Version: resolveVersion(), ConfigHash: cfg.Desired.Hash(), VIPs: cfg.Desired.VIPs,
+		Node: node(), Version: resolveVersion(), ConfigHash: cfg.Hash(), VIPs: cfg.Desired.VIPs,
 		Interval: cfg.Interval, Rise: cfg.Health.Rise, Fall: cfg.Health.Fall,
 		ProbeInterval: cfg.Probe.Interval, StateDir: stateDir,
 	}

@@ -174,10 +174,7 @@ func manKeys() string {
 	var b strings.Builder
 	for _, k := range config.Reference() {
 		fmt.Fprintf(&b, ".TP\n\\fB%s\\fR (%s)\n%s\n.br\nAllowed: %s.\n", roffWord(k.Name), k.Type, roffText(k.About), roffText(k.Allowed))
-		switch {
-		case k.Only != "":
-			fmt.Fprintf(&b, ".br\nIn this version only %s is accepted.\n", roffText(k.Only))
-		case k.Default != "":
+		if k.Default != "" {
 			fmt.Fprintf(&b, ".br\nDefault: %s.\n", roffText(k.Default))
 		}
 		fmt.Fprintf(&b, ".br\nExample: \\fB%s\\fR\n", roffWord(k.Example))

@@ -66,7 +66,7 @@ func TestReadmeHashes(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	hash := cfg.Desired.Hash()
+	hash := cfg.Hash()
 	found := regexp.MustCompile(`config ([0-9a-f]{6,})\b`).FindAllSubmatch(b, -1)
 	if len(found) != 2 {
 		t.Errorf("%q: want one from check and one from config check", found)

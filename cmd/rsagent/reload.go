@@ -50,7 +50,7 @@ func (d *daemon) reload() (agent.Order, bool) {
 	d.sources(cfg.Interval)
 	d.front.health.Reload(healthConfig(cfg, d.app.stateDir))
 	d.probing.follow(cfg)
-	d.log.WithFields(logrus.Fields{"config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
+	d.log.WithFields(logrus.Fields{"config": cfg.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
 	return d.notify.pace(order(cfg)), true
 }
 

@@ -82,7 +82,7 @@ func (a *app) run(c *cobra.Command) error {
 	d.probing = &probing{kernel: d.kernel, health: d.front.health, log: d.log, hurry: make(chan struct{}, 1), ctx: c.Context()}
 	d.probing.follow(cfg)
 	defer d.probing.end()
-	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Desired.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
+	d.log.WithFields(logrus.Fields{"version": resolveVersion(), "config": cfg.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("started")
 	first := &ahead{Kernel: d.kernel, turns: d.front.turns}
 	loop := agent.Loop{Kernel: first, Store: a.store(true).Cached(), Owner: d.owner, Report: func(r agent.Report, err error) {
 		first.over()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rsagent/agent"
+	"rsagent/agent/config"
 )
 
 // most is how many rows of a kind, or explanations, a person is shown. The
@@ -46,10 +47,10 @@ func (t *text) paint(severity agent.Severity, s string) string {
 }
 
 // header is the one line that a tired operator reads.
-func (t *text) header(report agent.Report, want agent.Desired) {
+func (t *text) header(report agent.Report, cfg config.Config) {
 	summary := summary(report.After)
 	left := node() + "  " + summary
-	right := fmt.Sprintf("config %.6s  %s", want.Hash(), plural(len(want.VIPs), "VIP"))
+	right := fmt.Sprintf("config %.6s  %s", cfg.Hash(), plural(len(cfg.Desired.VIPs), "VIP"))
 	t.printf("%s  %s%*s\n", node(), t.paint(report.State(), summary), max(2+len(right), 88-len(left)), right)
 }
 
@@ -67,8 +68,8 @@ func summary(findings []agent.Finding) string {
 }
 
 // table prints a row for each finding: state, what, want, got.
-func (t *text) table(report agent.Report, want agent.Desired) {
-	t.header(report, want)
+func (t *text) table(report agent.Report, cfg config.Config) {
+	t.header(report, cfg)
 	t.printf("\n")
 	rows, left := abridge(report.After)
 	var wide struct{ name, want int }

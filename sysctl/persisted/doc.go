@@ -1,23 +1,18 @@
-// Package persisted tells what the next replay of sysctl.d would do to a key: the
-// one that systemd-sysctl makes at boot and udev for each new device, and the
-// one of sysctl --system. It only reads, through an [fs.FS], and decides
-// nothing.
+// Package persisted tells what sysctl.d will set a key to when it is read next:
+// by systemd-sysctl at boot, which udev also runs for each new device, or by
+// sysctl --system. It only reads, through an [fs.FS], and decides nothing.
 //
-// The readers agree on where files are and on which of two with the same name
+// The programs agree on where files are and on which of two with the same name
 // counts, and disagree on much else. What is modelled was read in their
 // sources, src/sysctl/sysctl.c of systemd 252 and 257 and src/sysctl.c of
-// procps 4.0.2 and 3.3.17, and a test in the lab holds it against the first and
-// the third.
+// procps 4.0.2, and a test in the lab holds it against both programs. What is
+// rare is not modelled: a line that may decide a key by braces, by [[:class:]]
+// or by a number that is not plainly decimal is said to be unclear.
 package persisted
 
-import (
-	"fmt"
-	"strconv"
+import "strconv"
 
-	"rsagent/sysctl"
-)
-
-// A Reader is a program that replays sysctl.d.
+// A Reader is a program that sets what sysctl.d says.
 type Reader int
 
 const (
@@ -26,50 +21,34 @@ const (
 	// unless a link in sysctl.d leads there.
 	Systemd Reader = iota
 	// Procps is sysctl --system since procps 4.0: as systemd-sysctl, but every
-	// line is carried out in order, "-key" only keeps globs off, and
+	// line is carried out in order, "-key" only keeps patterns off, and
 	// /etc/sysctl.conf comes last.
 	Procps
-	// Procps3 is sysctl --system of procps 3.3, which knows neither globs nor
-	// "-key".
-	Procps3
 )
 
 // String returns the command.
 func (r Reader) String() string {
-	switch r {
-	case Systemd:
+	if r == Systemd {
 		return "systemd-sysctl"
-	case Procps:
-		return "sysctl --system"
 	}
-	return "sysctl --system of procps 3"
+	return "sysctl --system"
 }
 
-// Setting is the line that decides what a replay sets a key to.
+// A Place is a line of a file.
+type Place struct {
+	File string // absolute
+	Line int    // from 1
+}
+
+// String returns file:line.
+func (p Place) String() string { return p.File + ":" + strconv.Itoa(p.Line) }
+
+// Setting is the line that decides what a key is set to.
 type Setting struct {
+	Place
 	Value int
-	File  string // absolute
-	Line  int    // from 1
-	Glob  bool   // the line has a pattern for a key
-}
-
-// String returns the place: file:line.
-func (s Setting) String() string { return s.File + ":" + strconv.Itoa(s.Line) }
-
-// Set returns what a replay by r leaves a key at. It reports false if no line
-// sets the key to a number, so that it stays what it is.
-func (s Snapshot) Set(r Reader, key sysctl.Key) (Setting, bool) {
-	return s.Program(r).Set(key)
-}
-
-// Against returns the line by which a replay by r would set a key to something
-// else than want.
-func (s Snapshot) Against(r Reader, key sysctl.Key, want int) (Setting, bool) {
-	got, set := s.Set(r, key)
-	return got, set && got.Value != want
-}
-
-// file is where a key is below /proc/sys.
-func file(key sysctl.Key) string {
-	return fmt.Sprintf("net/ipv4/conf/%s/%s", key.Scope, key.Name)
+	Glob  bool // the line has a pattern for a key
+	// Unclear is true if the line cannot be evaluated: whether it is about the
+	// key, or what Value is, is not known.
+	Unclear bool
 }

@@ -36,30 +36,43 @@ func TestAgainstTheRealThing(t *testing.T) {
 	for _, device := range scopes[2:] {
 		shell(t, "ip -n "+namespace+" link add "+device+" type dummy")
 	}
+	keys, unclear := 0, 0
 	for i, files := range arrangements() {
 		arrange(t, files)
 		s := Read(os.DirFS("/"))
-		compare(t, i, files, s, Procps, "sysctl --system", scopes)
-		compare(t, i, files, s, Systemd, "/lib/systemd/systemd-sysctl", scopes)
-		compare(t, i, files, s, Systemd, "/lib/systemd/systemd-sysctl --prefix=/net/ipv4/conf/eth0.100", []string{"eth0.100"})
+		unclear += compare(t, i, files, s, Procps, "sysctl --system", scopes)
+		unclear += compare(t, i, files, s, Systemd, "/lib/systemd/systemd-sysctl", scopes)
+		unclear += compare(t, i, files, s, Systemd, "/lib/systemd/systemd-sysctl --prefix=/net/ipv4/conf/eth0.100", []string{"eth0.100"})
+		keys += (2*len(scopes) + 1) * len(sysctl.Names)
+	}
+	t.Logf("%d of %d keys are unclear", unclear, keys)
+	if unclear > keys/5 {
+		t.Errorf("%d of %d keys are unclear: too much is not told", unclear, keys)
 	}
 }
 
-func compare(t *testing.T, i int, files map[string]string, s Snapshot, r Reader, command string, scopes []string) {
+// compare holds what is said against what the kernel holds after a command, and
+// returns how many keys are said to be unclear.
+func compare(t *testing.T, i int, files map[string]string, s Snapshot, r Reader, command string, scopes []string) int {
 	t.Helper()
 	var want, keys, got []string
+	unclear := map[string]bool{}
 	var reset, read strings.Builder
 	for _, scope := range scopes {
 		for _, name := range sysctl.Names {
 			k := sysctl.Key{Scope: scope, Name: name}
-			set, ok := s.Set(r, k)
+			keys = append(keys, k.String())
+			fmt.Fprintf(&reset, "echo %d >/proc/sys/%s\n", untouched, k.Path())
+			fmt.Fprintf(&read, " /proc/sys/%s", k.Path())
+			set, ok := s.Program(r).Set(k)
 			if !ok {
 				set.Value = untouched
 			}
+			if set.Unclear {
+				unclear[k.String()] = true
+				continue
+			}
 			want = append(want, fmt.Sprintf("%s %d", k, set.Value))
-			keys = append(keys, k.String())
-			fmt.Fprintf(&reset, "echo %d >/proc/sys/%s\n", untouched, file(k))
-			fmt.Fprintf(&read, " /proc/sys/%s", file(k))
 		}
 	}
 	script := reset.String() + command + " >/dev/null 2>&1\ncat" + read.String()
@@ -68,11 +81,14 @@ func compare(t *testing.T, i int, files map[string]string, s Snapshot, r Reader,
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for i, value := range strings.Fields(string(out)) {
-		got = append(got, keys[i]+" "+value)
+		if !unclear[keys[i]] {
+			got = append(got, keys[i]+" "+value)
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("arrangement %d, %s (-want +got):\n%s\n%q", i, command, diff, files)
 	}
+	return len(unclear)
 }
 
 func shell(t *testing.T, command string) {

@@ -1,125 +1,127 @@
 package persisted
 
 import (
-	"math"
+	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
 
-// Characters that a reader takes for space.
-const (
-	systemdSpace = " \t\n\r"
-	cSpace       = " \t\n\v\f\r"
-)
-
-// parse reads a line. It reports false for one that means nothing.
-func parse(r Reader, line string) (assignment, bool) {
-	if r == Systemd {
-		return parseSystemd(line)
-	}
-	return parseProcps(r, line)
+// An assignment is a line.
+type assignment struct {
+	Place
+	path     string // below /proc/sys, as the reader spells it
+	value    string
+	excludes bool // "-key": sets nothing
+	glob     bool
 }
 
-func parseSystemd(line string) (assignment, bool) {
-	line = strings.Trim(line, systemdSpace)
+// parse reads a line. It reports false for one that means nothing.
+func parse(r Reader, line string) (a assignment, ok bool) {
+	space := " \t\n\r" // what the reader takes for it
+	if r == Procps {
+		space = " \t\n\v\f\r"
+		line, _, _ = strings.Cut(line, "\x00") // where a string ends in C
+	}
+	line = strings.Trim(line, space)
 	if line == "" || line[0] == '#' || line[0] == ';' {
-		return assignment{}, false
+		return a, false
 	}
 	key, value, assigns := strings.Cut(line, "=")
 	key, minus := strings.CutPrefix(key, "-")
 	if !assigns && !minus {
-		return assignment{}, false
+		return a, false
 	}
-	key = simplify(slashes(strings.Trim(key, systemdSpace)))
-	a := assignment{path: key, value: strings.Trim(value, systemdSpace), excludes: !assigns}
-	switch {
-	case isGlob(key):
-		a.globs = compile(braces(key))
-	case strings.Contains("/"+key+"/", "/../"):
-		return assignment{}, false
+	a.value, a.excludes = strings.Trim(value, space), !assigns
+	a.glob = strings.ContainsAny(key, "*?[")
+	if r == Procps { // which looks for the sign twice
+		a.path = slashes(strings.TrimPrefix(strings.TrimRight(key, space), "-"))
+		return a, true
 	}
-	return a, true
-}
-
-func parseProcps(r Reader, line string) (assignment, bool) {
-	line, _, _ = strings.Cut(line, "\x00") // where a string ends in C
-	line = strings.TrimLeft(line, cSpace)
-	if len(line) < 2 || line[0] == '#' || line[0] == ';' {
-		return assignment{}, false
+	a.path = slashes(strings.Trim(key, space))
+	if strings.Contains("/"+a.path+"/", "/../") {
+		return a, a.glob
 	}
-	key, value, assigns := strings.Cut(line, "=")
-	key, minus := strings.CutPrefix(key, "-")
-	if !assigns && (!minus || r == Procps3) {
-		return assignment{}, false
-	}
-	key = strings.TrimRight(key, cSpace)
-	if r == Procps {
-		key = strings.TrimPrefix(key, "-") // it looks for the sign twice
-	}
-	a := assignment{path: slashes(key), value: strings.Trim(value, cSpace), excludes: !assigns}
-	if isGlob(a.path) {
-		if r == Procps3 {
-			return assignment{}, false
-		}
-		a.globs = compile([]string{a.path})
-	}
+	a.path = path.Clean("/" + a.path)[1:]
 	return a, true
 }
 
 // slashes makes a path of a key. If its first separator is a dot, dots and
 // slashes change places; else it is one already.
 func slashes(key string) string {
-	i := strings.IndexAny(key, "/.")
-	if i < 0 || key[i] == '/' {
+	if i := strings.IndexAny(key, "/."); i < 0 || key[i] == '/' {
 		return key
 	}
-	b := []byte(key)
-	for i, c := range b {
-		switch c {
-		case '.':
-			b[i] = '/'
-		case '/':
-			b[i] = '.'
-		}
-	}
-	return string(b)
+	return strings.NewReplacer(".", "/", "/", ".").Replace(key)
 }
 
-// simplify takes out what means nothing in a path, but leaves "..".
-func simplify(p string) string {
-	var parts []string
-	for part := range strings.SplitSeq(p, "/") {
-		if part != "" && part != "." {
-			parts = append(parts, part)
+// An answer may be that there is none.
+type answer int
+
+const (
+	no answer = iota
+	unclear
+	yes
+)
+
+// What path.Match does not know of glob(3): escapes and classes in a class, and,
+// for systemd-sysctl alone, braces.
+var (
+	unusual  = regexp.MustCompile(`\\|\[[^]]*\[`)
+	branches = regexp.MustCompile(`\{.*/.*\}`) // choices of more than a name
+)
+
+// match tells whether a pattern matches a path.
+func match(r Reader, pattern, target string) answer {
+	clean := path.Clean("/" + pattern)[1:]
+	if r == Systemd && branches.MatchString(clean) {
+		if fixed := clean[:strings.IndexAny(clean, `*?[{\`)]; !strings.HasPrefix(target, fixed) {
+			return no
 		}
+		return unclear
 	}
-	return strings.Join(parts, "/")
+	names, patterns := strings.Split(target, "/"), strings.Split(clean, "/")
+	if len(names) != len(patterns) {
+		return no
+	}
+	out := yes
+	if clean != strings.Trim(pattern, "/") {
+		out = unclear // how its names are spelled, and so compared
+	}
+	for i, p := range patterns {
+		out = min(out, matchName(r, p, names[i]))
+	}
+	return out
 }
 
-// number reads a value as the kernel does (proc_get_long in kernel/sysctl.c):
-// a sign, C's notation, and after a space whatever there is.
-func number(s string) (int, bool) {
-	s = strings.TrimLeft(s, cSpace)
-	if i := strings.IndexAny(s, " \t\n"); i >= 0 {
+func matchName(r Reader, pattern, name string) answer {
+	if unusual.MatchString(pattern) || r == Systemd && strings.Contains(pattern, "{") {
+		return unclear
+	}
+	matched, err := path.Match(strings.ReplaceAll(pattern, "[!", "[^"), name)
+	if err != nil {
+		return unclear
+	}
+	// No wildcard matches the dot at the beginning of a name.
+	if matched && (name[0] != '.' || pattern[0] == '.') {
+		return yes
+	}
+	return no
+}
+
+// number reads a value as the kernel does (proc_get_long in kernel/sysctl.c),
+// which ignores what comes after a space. It answers no for what the kernel
+// rejects, and so changes nothing.
+func number(s string) (int, answer) {
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
 		s = s[:i]
 	}
-	digits, negative := strings.CutPrefix(s, "-")
-	if digits == "" || digits[0] < '0' || digits[0] > '9' || len(s) > 20 {
-		return 0, false
+	if digits := strings.TrimPrefix(s, "-"); digits == "" || digits[0] < '0' || digits[0] > '9' {
+		return 0, no
 	}
-	base := 10
-	switch {
-	case strings.HasPrefix(digits, "0x"), strings.HasPrefix(digits, "0X"):
-		digits, base = digits[2:], 16
-	case digits[0] == '0':
-		base = 8
+	v, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || strconv.FormatInt(v, 10) != s {
+		return 0, unclear // 0x1, 010, out of range
 	}
-	v, err := strconv.ParseUint(digits, base, 64)
-	if err != nil || v > math.MaxInt32 {
-		return 0, false
-	}
-	if negative {
-		return -int(v), true
-	}
-	return int(v), true
+	return int(v), yes
 }

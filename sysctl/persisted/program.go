@@ -10,31 +10,21 @@ import (
 // A Program is what a reader makes of a [Snapshot]: assignments in the order in
 // which they are carried out.
 type Program struct {
-	lines []assignment
-	// named are the paths that no glob touches, as the reader spells them.
+	reader Reader
+	lines  []assignment
+	// named are the paths that no pattern touches, as the reader spells them.
 	named map[string]bool
-}
-
-// An assignment is a line.
-type assignment struct {
-	path     string // below /proc/sys, as the reader spells it
-	value    string
-	excludes bool // "-key": sets nothing
-	globs    *matcher
-	where    Setting // without its value
 }
 
 // Program parses s as r does.
 func (s Snapshot) Program(r Reader) Program {
-	p := Program{named: map[string]bool{}}
+	p := Program{reader: r, named: map[string]bool{}}
 	for _, f := range s.order(r) {
 		for i, line := range lines(r, f.content) {
-			a, ok := parse(r, string(line))
-			if !ok {
-				continue
+			if a, ok := parse(r, line); ok {
+				a.Place = Place{f.path, i + 1}
+				p.lines = append(p.lines, a)
 			}
-			a.where = Setting{File: f.path, Line: i + 1}
-			p.lines = append(p.lines, a)
 		}
 	}
 	if r == Systemd {
@@ -65,32 +55,35 @@ func once(lines []assignment) []assignment {
 	return out
 }
 
-// Set returns what the program leaves a key at. It reports false if it does not
-// set the key to a number.
-func (p Program) Set(key sysctl.Key) (Setting, bool) {
-	target := file(key)
-	var out Setting
-	set := false
+// Set returns the line that decides what the program leaves a key at. It reports
+// false if no line sets the key to a number, so that it stays what it is.
+func (p Program) Set(key sysctl.Key) (out Setting, set bool) {
 	for _, a := range p.lines {
-		if a.excludes || !p.touches(a, target) {
-			continue
-		}
-		// What is no number is refused by the kernel, and changes nothing.
-		if v, ok := number(a.value); ok {
-			out, set = Setting{v, a.where.File, a.where.Line, a.globs != nil}, true
+		v, number := number(a.value)
+		switch min(p.touches(a, key.Path()), number) {
+		case yes:
+			out, set = Setting{a.Place, v, a.glob, false}, true
+		case unclear:
+			out, set = Setting{a.Place, 0, a.glob, true}, true
 		}
 	}
 	return out, set
 }
 
-func (p Program) touches(a assignment, target string) bool {
-	if strings.HasSuffix(a.path, "/") {
-		return false // only folders are called so
+func (p Program) touches(a assignment, target string) answer {
+	if a.excludes || strings.HasSuffix(a.path, "/") { // only folders are called so
+		return no
 	}
-	if a.globs != nil {
-		// What a glob yields is spelled as it is, and compared so.
+	if a.glob {
+		// What a pattern yields is spelled as it is, and compared so.
 		lead := a.path[:len(a.path)-len(strings.TrimLeft(a.path, "/"))]
-		return a.globs.match(target) && !p.named[lead+target]
+		if p.named[lead+target] {
+			return no
+		}
+		return match(p.reader, a.path, target)
 	}
-	return path.Clean("/"+a.path) == "/"+target
+	if path.Clean("/"+a.path) == "/"+target {
+		return yes
+	}
+	return no
 }

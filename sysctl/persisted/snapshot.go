@@ -1,7 +1,6 @@
 package persisted
 
 import (
-	"bytes"
 	"io"
 	"io/fs"
 	"path"
@@ -103,16 +102,6 @@ func (s *Snapshot) read(fsys fs.FS, name string) []source {
 	return []source{{name, content}}
 }
 
-// Files returns the paths of the files that were read, in order of their base
-// names, and [Classic] last.
-func (s Snapshot) Files() []string {
-	var out []string
-	for _, f := range slices.Concat(s.files, s.classic) {
-		out = append(out, f.path)
-	}
-	return out
-}
-
 // Content returns what a file holds. It reports false if that file was not
 // read.
 func (s Snapshot) Content(path string) (string, bool) {
@@ -139,11 +128,10 @@ func (s Snapshot) order(r Reader) []source {
 }
 
 // lines splits as r does.
-func lines(r Reader, content []byte) [][]byte {
+func lines(r Reader, content []byte) []string {
+	text := string(content)
 	if r == Systemd {
-		content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
-		content = bytes.ReplaceAll(content, []byte("\r"), []byte("\n"))
-		content = bytes.ReplaceAll(content, []byte{0}, []byte("\n"))
+		text = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "\n").Replace(text)
 	}
-	return bytes.Split(content, []byte("\n"))
+	return strings.Split(text, "\n")
 }

@@ -34,13 +34,17 @@ func key(t testing.TB, s string) sysctl.Key {
 	return k
 }
 
-// show is what a reader would set a key to: "value file:line", or "-".
+// show is what a reader would set a key to: "value file:line" or "? file:line",
+// or "-".
 func show(s Snapshot, r Reader, k sysctl.Key) string {
-	got, set := s.Set(r, k)
-	if !set {
+	got, set := s.Program(r).Set(k)
+	switch {
+	case !set:
 		return "-"
+	case got.Unclear:
+		return "? " + got.Place.String()
 	}
-	return fmt.Sprintf("%d %s", got.Value, got)
+	return fmt.Sprintf("%d %s", got.Value, got.Place)
 }
 
 const (
@@ -51,62 +55,77 @@ const (
 
 // contents are files, and what each reader sets a key to by them.
 var contents = []struct {
-	content, key             string
-	systemd, procps, procps3 string // value and line, "" for not set
+	content, key    string
+	systemd, procps string // value and line, "" for not set
 }{
-	{all + "=1", all, "1 1", "1 1", "1 1"},
-	{"\n  # x\n;y\n\t" + all + " = 2 \n", all, "2 4", "2 4", "2 4"},
-	{all + "=1\n" + all + "=2\n" + all + "=1", all, "1 3", "1 3", "1 3"},
-	{all + "=1\n" + all + "=1", all, "1 1", "1 2", "1 2"}, // one of each for systemd
-	{"-" + all + "=1", all, "1 1", "1 1", "1 1"},
-	{all + "=1\n-" + all, all, "", "1 1", "1 1"}, // taken back, or only kept off globs
-	{"-" + all + "\n" + all + "=1", all, "1 2", "1 2", "1 2"},
-	{"net/ipv4/conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
-	{"/net/ipv4/conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
-	{"net//ipv4/./conf/all/rp_filter=1", all, "1 1", "1 1", "1 1"},
-	{"net/ipv4/conf/x/../all/rp_filter=1", all, "", "1 1", "1 1"},
-	{all + "/=1", all, "", "", ""},
-	{"net/ipv4/conf/all/rp_filter/=1", all, "1 1", "", ""},
-	{"net.ipv4.conf.eth0/100.rp_filter=1", vlan, "1 1", "1 1", "1 1"},
-	{"net/ipv4/conf/eth0.100/rp_filter=1", vlan, "1 1", "1 1", "1 1"},
-	{"net.ipv4.conf.eth0.100.rp_filter=1", vlan, "", "", ""},
-	{"net.ipv4.conf.*.rp_filter=1", vlan, "1 1", "1 1", ""},
-	{"net.ipv4.conf.*.rp_filter=1", all, "1 1", "1 1", ""},
-	{"net.ipv4.conf.*.rp_filter=1\n" + tunl0 + "=0\n", tunl0, "0 2", "0 2", "0 2"},
-	{tunl0 + "=0\nnet.ipv4.conf.*.rp_filter=1\n", tunl0, "0 1", "0 1", "0 1"},
-	{"net.ipv4.conf.*.rp_filter=1\n-" + tunl0 + "\n", tunl0, "", "", ""},
-	{"-" + tunl0 + "\nnet.ipv4.conf.*.rp_filter=1\n", all, "1 2", "1 2", ""},
-	{"net.ipv4.conf.*.rp_filter=1\nnet.ipv4.conf.t*.rp_filter=2\n", tunl0, "2 2", "2 2", ""},
-	{"net.ipv4.conf.*.rp_filter=1\nnet.ipv4.conf.t*.rp_filter=2\nnet.ipv4.conf.*.rp_filter=1\n", tunl0, "2 2", "1 3", ""},
-	{"net.*.*.tunl0.rp_filter=1", tunl0, "1 1", "1 1", ""},
-	{"net.ipv4.*.rp_filter=1", tunl0, "", "", ""}, // a star stays in its name
-	{"net.ipv4.conf.tunl?.rp_filter=1", tunl0, "1 1", "1 1", ""},
-	{"net.ipv4.conf.tunl[0-9].rp_filter=1", tunl0, "1 1", "1 1", ""},
-	{"net.ipv4.conf.tunl[!0].rp_filter=1", tunl0, "", "", ""},
-	{"net.ipv4.conf.tunl[[:digit:]].rp_filter=1", tunl0, "1 1", "1 1", ""},
-	{"net.ipv4.conf.{all,tunl0}.rp_filte?=1", tunl0, "1 1", "", ""},
-	{"net.ipv4.conf.{all,tunl0}.rp_filter=1", tunl0, "", "", ""}, // braces alone are no pattern
-	{"/net/ipv4/conf/all/rp_filter=0\nnet.ipv4.conf.*.rp_filter=1", all, "0 1", "1 2", "0 1"},
-	{"/net/ipv4/conf/*/rp_filter=2\n" + all + "=0\n/net/ipv4/conf/*/rp_filter=1", all, "0 2", "1 3", "0 2"},
-	{"net/ipv4/conf/*/rp_filter/=1", all, "1 1", "", ""},
-	{all + "=0x2", all, "2 1", "2 1", "2 1"},
-	{all + "=010", all, "8 1", "8 1", "8 1"},
-	{all + "=1 # loose", all, "1 1", "1 1", "1 1"},
-	{all + "=2\n" + all + "=yes", all, "", "2 1", "2 1"}, // refused by the kernel
-	{all + "=", all, "", "", ""},
-	{all + "=4294967296", all, "", "", ""},
-	{all, all, "", "", ""},
-	{"=1", all, "", "", ""},
-	{all + "=1\r\n" + tunl0 + "=0\r\n", tunl0, "0 2", "0 2", "0 2"},
-	{all + "=1\r" + tunl0 + "=0", tunl0, "0 2", "", ""},
-	{"--" + all + "=1", all, "", "1 1", ""},
-	{"- " + all + "=1", all, "1 1", "", ""},
+	{all + "=1", all, "1 1", "1 1"},
+	{"\n  # x\n;y\n\t" + all + " = 2 \n", all, "2 4", "2 4"},
+	{all + "=1\n" + all + "=2\n" + all + "=1", all, "1 3", "1 3"},
+	{all + "=1\n" + all + "=1", all, "1 1", "1 2"}, // one of each for systemd
+	{"-" + all + "=1", all, "1 1", "1 1"},
+	{all + "=1\n-" + all, all, "", "1 1"}, // taken back, or only kept off globs
+	{"-" + all + "\n" + all + "=1", all, "1 2", "1 2"},
+	{"net/ipv4/conf/all/rp_filter=1", all, "1 1", "1 1"},
+	{"/net/ipv4/conf/all/rp_filter=1", all, "1 1", "1 1"},
+	{"net//ipv4/./conf/all/rp_filter=1", all, "1 1", "1 1"},
+	{"net/ipv4/conf/x/../all/rp_filter=1", all, "", "1 1"},
+	{all + "/=1", all, "", ""},
+	{"net/ipv4/conf/all/rp_filter/=1", all, "1 1", ""},
+	{"net.ipv4.conf.eth0/100.rp_filter=1", vlan, "1 1", "1 1"},
+	{"net/ipv4/conf/eth0.100/rp_filter=1", vlan, "1 1", "1 1"},
+	{"net.ipv4.conf.eth0.100.rp_filter=1", vlan, "", ""},
+	{"net.ipv4.conf.*.rp_filter=1", vlan, "1 1", "1 1"},
+	{"net.ipv4.conf.*.rp_filter=1", all, "1 1", "1 1"},
+	{"net.ipv4.conf.*.rp_filter=1\n" + tunl0 + "=0\n", tunl0, "0 2", "0 2"},
+	{tunl0 + "=0\nnet.ipv4.conf.*.rp_filter=1\n", tunl0, "0 1", "0 1"},
+	{"net.ipv4.conf.*.rp_filter=1\n-" + tunl0 + "\n", tunl0, "", ""},
+	{"-" + tunl0 + "\nnet.ipv4.conf.*.rp_filter=1\n", all, "1 2", "1 2"},
+	{"net.ipv4.conf.*.rp_filter=1\nnet.ipv4.conf.t*.rp_filter=2\n", tunl0, "2 2", "2 2"},
+	{"net.ipv4.conf.*.rp_filter=1\nnet.ipv4.conf.t*.rp_filter=2\nnet.ipv4.conf.*.rp_filter=1\n", tunl0, "2 2", "1 3"},
+	{"net.*.*.tunl0.rp_filter=1", tunl0, "1 1", "1 1"},
+	{"net.ipv4.*.rp_filter=1", tunl0, "", ""}, // a star stays in its name
+	{"net.ipv4.conf.tunl?.rp_filter=1", tunl0, "1 1", "1 1"},
+	{"net.ipv4.conf.tunl[0-9].rp_filter=1", tunl0, "1 1", "1 1"},
+	{"net.ipv4.conf.tunl[!0].rp_filter=1", tunl0, "", ""},
+	{"net.ipv4.conf.tunl[[:digit:]].rp_filter=1", tunl0, "? 1", "? 1"},
+	{"net.ipv4.conf.{all,tunl0}.rp_filte?=1", tunl0, "? 1", ""},
+	{"net.ipv4.conf.{all,tunl0}.rp_filter=1", tunl0, "", ""}, // braces alone are no pattern
+	{"/net/ipv4/conf/all/rp_filter=0\nnet.ipv4.conf.*.rp_filter=1", all, "0 1", "1 2"},
+	{"/net/ipv4/conf/*/rp_filter=2\n" + all + "=0\n/net/ipv4/conf/*/rp_filter=1", all, "0 2", "1 3"},
+	{"net/ipv4/conf/*/rp_filter/=1", all, "1 1", ""},
+	{"net.ipv4.conf.{all,tunl0}.forward*=1", tunl0, "", ""},
+	{"kernel/{a/b*,x}=1", tunl0, "", ""},
+	{"net/ipv4/conf/{tunl0/rp_filte?,x}=1", tunl0, "? 1", ""},
+	{"net.ipv4.conf.{all,tunl0}.rp_filte?=1\n" + tunl0 + "=0", tunl0, "0 2", "0 2"}, // what is named is certain
+	{"net.ipv4.conf.[[:alpha:]]*.rp_filter=1\nnet.ipv4.conf.*.rp_filter=2", tunl0, "2 2", "2 2"},
+	{"net.ipv4.conf.*.rp_filter=2\nnet.ipv4.conf.[[:alpha:]]*.rp_filter=yes", tunl0, "2 1", "2 1"},
+	{"net.ipv4.conf.[[:alpha:]]*.rp_filter=2", vlan, "? 1", "? 1"},
+	{"net.ipv4.conf.tunl[^1].rp_filter=2", tunl0, "2 1", "2 1"},
+	{"net.ipv4.conf.tunl[.rp_filter=2", tunl0, "? 1", "? 1"},
+	{"net/ipv4/conf/t*/../*/rp_filter=2", tunl0, "? 1", "? 1"},
+	{"net/ipv4/conf/eth0[.]100/rp_filter=2", vlan, "2 1", "2 1"},
+	{"net/ipv4/conf/*/rp_filter=2", "net.ipv4.conf./x.rp_filter", "", ""}, // a dot first
+	{"net/ipv6/conf/*/disable_ipv6=1", "net.ipv6.conf.all.disable_ipv6", "1 1", "1 1"},
+	{all + "=1x", all, "? 1", "? 1"},
+	{all + "=-1", all, "-1 1", "-1 1"},
+	{all + "=0x2", all, "? 1", "? 1"},
+	{all + "=010", all, "? 1", "? 1"},
+	{all + "=1 # loose", all, "1 1", "1 1"},
+	{all + "=2\n" + all + "=yes", all, "", "2 1"}, // refused by the kernel
+	{all + "=", all, "", ""},
+	{all + "=4294967296", all, "? 1", "? 1"},
+	{all, all, "", ""},
+	{"=1", all, "", ""},
+	{all + "=1\r\n" + tunl0 + "=0\r\n", tunl0, "0 2", "0 2"},
+	{all + "=1\r" + tunl0 + "=0", tunl0, "0 2", ""},
+	{"--" + all + "=1", all, "", "1 1"},
+	{"- " + all + "=1", all, "1 1", ""},
 }
 
 func TestOneFile(t *testing.T) {
 	for _, row := range contents {
 		s := Read(host(map[string]string{"/etc/sysctl.d/50-x.conf": row.content}))
-		for r, want := range map[Reader]string{Systemd: row.systemd, Procps: row.procps, Procps3: row.procps3} {
+		for r, want := range map[Reader]string{Systemd: row.systemd, Procps: row.procps} {
 			if value, line, set := strings.Cut(want, " "); set {
 				want = value + " /etc/sysctl.d/50-x.conf:" + line
 			} else {
@@ -138,7 +157,7 @@ func TestPrecedence(t *testing.T) {
 			t.Errorf("%s: %s: got %q, want %q", r, key, got, want)
 		}
 	}
-	for _, r := range []Reader{Systemd, Procps, Procps3} {
+	for _, r := range []Reader{Systemd, Procps} {
 		check(r, "all", "1 /etc/sysctl.d/50-x.conf:1")
 		check(r, "tunl0", "1 /usr/local/lib/sysctl.d/60-y.conf:1")
 		check(r, "eth0.100", "3 /usr/lib/sysctl.d/40-z.conf:2")
@@ -146,7 +165,6 @@ func TestPrecedence(t *testing.T) {
 	files["/etc/sysctl.conf"] = all + "=5"
 	check(Systemd, "all", "1 /etc/sysctl.d/50-x.conf:1")
 	check(Procps, "all", "5 /etc/sysctl.conf:1")
-	check(Procps3, "all", "5 /etc/sysctl.conf:1")
 	files["/etc/sysctl.d/40-z.conf"] = ""
 	check(Systemd, "eth0.100", "-")
 	check(Procps, "eth0.100", "4 /etc/sysctl.d/.dot.conf:1")
@@ -184,9 +202,6 @@ func TestLinks(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"/etc/sysctl.d/10-a.conf", "/etc/sysctl.d/99-sysctl.conf", "/etc/sysctl.conf"}, s.Files()); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
-	}
 }
 
 // closed is a file system with a file that may not be read.
@@ -212,14 +227,13 @@ func TestUnread(t *testing.T) {
 	}
 }
 
-func TestWithoutAndAgainst(t *testing.T) {
+func TestWithout(t *testing.T) {
 	s := Read(host(map[string]string{"/etc/sysctl.d/50-x.conf": all + "=1", "/run/sysctl.d/99-y.conf": all + "=0"}))
-	if got, against := s.Against(Systemd, key(t, all), 0); against {
-		t.Errorf("%s is taken for an opponent", got)
+	if got := show(s, Systemd, key(t, all)); got != "0 /run/sysctl.d/99-y.conf:1" {
+		t.Errorf("got %s", got)
 	}
-	beneath := s.Without("/run/sysctl.d/99-y.conf")
-	if got, against := beneath.Against(Systemd, key(t, all), 0); !against || got.String() != "/etc/sysctl.d/50-x.conf:1" {
-		t.Errorf("got %v, %v, want /etc/sysctl.d/50-x.conf:1", got, against)
+	if got := show(s.Without("/run/sysctl.d/99-y.conf"), Systemd, key(t, all)); got != "1 /etc/sysctl.d/50-x.conf:1" {
+		t.Errorf("without a file: got %s", got)
 	}
 	if content, ok := s.Content("/run/sysctl.d/99-y.conf"); !ok || content != all+"=0" {
 		t.Errorf("content %q, %v", content, ok)
@@ -235,9 +249,9 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		files := map[string]string{"/etc/sysctl.d/1.conf": a, "/lib/sysctl.d/2.conf": b, "/etc/sysctl.conf": a}
 		s := Read(host(files))
-		for r := range map[Reader]bool{Systemd: true, Procps: true, Procps3: true} {
+		for r := range map[Reader]bool{Systemd: true, Procps: true} {
 			for _, k := range keys {
-				got, set := s.Set(r, k)
+				got, set := s.Program(r).Set(k)
 				if !set && got != (Setting{}) || set && !slices.Contains(slices.Collect(maps.Keys(files)), got.File) {
 					t.Errorf("%s, %s: %+v, %v", r, k, got, set)
 				}
