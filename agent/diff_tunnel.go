@@ -53,12 +53,12 @@ func (d *differ) absentTunnel(id string) {
 		}
 		d.add(Finding{
 			ID: "module/ipip", Severity: Critical, Want: "loaded", Got: "not loaded", Why: why,
-			Fix: LoadModule{d.want.Device},
+			Fix: LoadModule{d.device},
 			Row: &Row{"module", "ipip", "loaded", "not loaded"},
 		})
 	}
 	// The device will be down when it appears.
-	d.add(Finding{ID: id + "/up", Want: "up", Got: "absent", Fix: LinkUp{d.want.Device}})
+	d.add(Finding{ID: id + "/up", Want: "up", Got: "absent", Fix: LinkUp{d.device}})
 }
 
 func (d *differ) linkState(id, what string) {
