@@ -89,7 +89,7 @@ func look(ctx context.Context, k Kernel, base Baseline, want Desired) (Observed,
 			Row: &Row{"kernel", "netlink", "a reading", "could not tell"},
 		}}
 	}
-	got.Adopted = base.AdoptedOn(got)
+	got.Adopted = base.PinnedOn(got)
 	return got, Diff(want, got)
 }
 
@@ -193,6 +193,7 @@ func (p *pass) round(ctx context.Context, got Observed, plan []Action) ([]Step, 
 		}
 		plan = plan[:n]
 	}
+	linkKnown := p.base.Link != nil
 	if base, changed := p.base.Record(got, plan); changed {
 		if err := p.store.Save(base); err != nil {
 			return nil, fmt.Errorf("what was found cannot be recorded: %w", err)
@@ -200,10 +201,10 @@ func (p *pass) round(ctx context.Context, got Observed, plan []Action) ([]Step, 
 		p.base = base
 	}
 	steps := Execute(ctx, p.kernel, plan)
-	if plan[0].Phase() == PhaseTunnel && !progress(steps) {
+	if plan[0].Phase() == PhaseTunnel && !progress(steps) && !linkKnown {
 		return steps, p.forgetLink()
 	}
-	if base, changed := p.base.Adopt(got, done(steps)); changed {
+	if base, changed := p.base.Pin(got, done(steps)); changed {
 		if err := p.store.Save(base); err != nil {
 			return steps, err
 		}

@@ -52,7 +52,7 @@ func (a *app) teardown(c *cobra.Command) error {
 		return err
 	}
 	alone := linux.Alone()
-	steps, got, err := agent.Undo(c.Context(), k, base, alone)
+	steps, got, err := agent.RunTeardown(c.Context(), k, base, alone)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (a *app) teardown(c *cobra.Command) error {
 	if a.exit != exitOK {
 		return nil
 	}
-	if !agent.Settled(base, got, alone) {
+	if !agent.TornDown(base, got, alone) {
 		a.exit = exitWarning // the record is kept for the next time
 		return nil
 	}
@@ -80,7 +80,7 @@ func (a *app) printTeardown(steps []agent.Step, base agent.Baseline, got agent.O
 		t.printf("%s  out of service\n\n", node())
 		t.steps(steps)
 	}
-	for _, sentence := range agent.Remains(base, got, len(steps) > 0) {
+	for _, sentence := range agent.Leftovers(base, got, len(steps) > 0) {
 		t.printf("\n%s\n", t.wrap("  ", sentence))
 	}
 	if err := t.flush(); err != nil {
