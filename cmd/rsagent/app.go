@@ -23,10 +23,10 @@ const (
 	exitUnknown
 )
 
-// refused is what the daemon ends with when its config is refused: under
+// configErrorCode is what the daemon ends with when its config is refused: under
 // systemd EX_CONFIG (sysexits.h), since starting it again would be in vain, and
 // the unit says so.
-func refused() int {
+func configErrorCode() int {
 	if os.Getenv("NOTIFY_SOCKET") != "" {
 		return 78
 	}

@@ -51,11 +51,12 @@ type daemon struct {
 
 func (a *app) run(c *cobra.Command) error {
 	modest()
-	hup, deaf := heardHUP()
-	defer deaf()
+	hup, stop := onSIGHUP()
+	defer stop()
+	read := fingerprintOf(a.configPath)
 	cfg, err := a.load(c)
 	if err != nil {
-		a.exit = refused()
+		a.exit = configErrorCode()
 		return err
 	}
 	d := &daemon{app: a, command: c, log: logrus.New(), notify: newNotifier()}
@@ -88,7 +89,7 @@ func (a *app) run(c *cobra.Command) error {
 		first.over()
 		d.report(r, err)
 	}}
-	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(asks(c.Context(), hup, cfg, a.configPath)))
+	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(reloadRequests(c.Context(), hup, cfg, a.configPath, read)))
 	d.notify.stopping()
 	d.teller.end()
 	d.log.Info("stopped; the VIPs stay in place")
