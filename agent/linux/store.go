@@ -140,7 +140,11 @@ func (s FileStore) save(base agent.Baseline) error {
 
 // Remove forgets the baseline. It is not an error if there is none.
 func (s FileStore) Remove() error {
-	if err := os.Remove(s.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Lstat(s.path()) // os.Remove complains of a read-only file system first
+	if err == nil {
+		err = os.Remove(s.path())
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil

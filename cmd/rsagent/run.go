@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -116,10 +114,7 @@ func (d *daemon) admit(cfg config.Config) error {
 		if err := privileged("run"); err != nil {
 			return err
 		}
-		release, err := linux.Lock(d.app.stateDir)
-		if errors.Is(err, linux.ErrLocked) {
-			return fmt.Errorf("another rsagent is using %s: %w", d.app.stateDir, err)
-		}
+		release, err := d.app.lock("run")
 		if err != nil {
 			return err
 		}
