@@ -59,7 +59,7 @@ var drifts = []struct {
 	{"the wrong kind with the VIP", "modprobe -r ipip; ip link add tunl0 type dummy; ip addr add 172.25.84.100/32 dev tunl0", nil,
 		"critical link/tunl0\ncritical addr/tunl0/172.25.84.100\ncritical addr/tunl0/172.25.84.100/32"},
 	{"the wrong kind under the kernel's name", "modprobe -r ipip; ip link add tunl0 type dummy",
-		func(d *agent.Desired) { d.Device = "rstun0" }, "critical link/tunl0\ncritical addr/rstun0/172.25.84.100"},
+		func(d *agent.Desired) { d.Device = "rstun0" }, "critical link/tunl0\ncritical addr/tunl0/172.25.84.100"},
 	{"shadow: external", "ip link add ipip1 type ipip external; ip link set dev ipip1 up", nil, "critical shadow/ipip1"},
 	{"shadow: down", "ip link add ipip1 type ipip external", nil, ""},
 	{"shadow: from anybody to the RIP", "ip link add ipip1 type ipip local 172.25.84.2; ip link set dev ipip1 up", nil, "critical shadow/ipip1"},

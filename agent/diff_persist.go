@@ -60,12 +60,12 @@ func (d *differ) persisted() {
 	name := path.Base(PersistPath)
 	f := Finding{Subject: Subject{Kind: KindPersistFile, Name: name}, Severity: Warning, Row: &Row{Subject: "persist", Name: name}}
 	got := settingsIn(d.got.Persisted.Content)
-	if !d.want.Persist {
+	if !d.want.Persist || d.want.Policy.ReportSysctl {
 		if len(got) == 0 {
 			return
 		}
 		f.Want, f.Got, f.Fix = "no settings", plural(len(got), "setting"), Unpersist{}
-		f.Why = "persist is off, and a replay of sysctl.d would still set what was enforced once."
+		f.Why = "persist is off or policy only reports settings, and a replay of sysctl.d would still set what was enforced once."
 	} else {
 		content := persistContent(d.enforced())
 		want := settingsIn(content)

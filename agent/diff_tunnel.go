@@ -54,12 +54,12 @@ func (d *differ) absentTunnel() {
 		}
 		d.add(Finding{
 			Subject: moduleSubject, Severity: Critical, Want: "loaded", Got: "not loaded", Why: why,
-			Fix: LoadModule{d.want.Device},
+			Fix: LoadModule{d.device},
 			Row: &Row{"module", "ipip", "loaded", "not loaded"},
 		})
 	}
 	// The device will be down when it appears.
-	d.add(Finding{Subject: Subject{Kind: KindLinkUp, Device: d.device}, Want: "up", Got: "absent", Fix: LinkUp{d.want.Device}})
+	d.add(Finding{Subject: Subject{Kind: KindLinkUp, Device: d.device}, Want: "up", Got: "absent", Fix: LinkUp{d.device}})
 }
 
 func (d *differ) linkState(what string) {

@@ -60,7 +60,7 @@ func (w *walker) adopted(want agent.Desired) agent.Observed {
 	if err != nil {
 		w.Fatal(err)
 	}
-	got.Adopted = base.AdoptedOn(got)
+	got.Adopted = base.PinnedOn(got)
 	return got
 }
 

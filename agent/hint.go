@@ -13,12 +13,12 @@ import (
 // does not name may have changed as well: it saves work, and is believed in
 // nothing. The empty Hint names nothing in particular.
 type Hint struct {
-	All    bool         // announcements were lost, or name nothing: look at everything
-	Addrs  []netip.Addr // addresses that came or went, on any device
-	Links  []string     // devices that came, went or changed
-	Keys   []sysctl.Key // settings that were written
-	Audit []AuditRecord      // who did it, as far as that was seen
-	Mended []Reflex     // what was repaired at once
+	All    bool          // announcements were lost, or name nothing: look at everything
+	Addrs  []netip.Addr  // addresses that came or went, on any device
+	Links  []string      // devices that came, went or changed
+	Keys   []sysctl.Key  // settings that were written
+	Audit  []AuditRecord // who did it, as far as that was seen
+	Mended []Reflex      // what was repaired at once
 }
 
 // A AuditRecord is the record of one change by somebody else.

@@ -134,10 +134,14 @@ func (o Observed) linkByIndex(index int) Link {
 }
 
 // device returns the name under which the tunnel is known here: that of the
-// fallback device if there is one, else the configured one.
+// fallback device if there is one, that which loading the module will give it,
+// else the configured one, which it gets when we create it.
 func (o Observed) device(want Desired) string {
 	if t, ok := o.Tunnel(); ok {
 		return t.Name
+	}
+	if !o.Module.Loaded {
+		return DefaultDevice
 	}
 	return want.Device
 }

@@ -93,7 +93,7 @@ func look(ctx context.Context, k Kernel, base Baseline, want Desired) (Observed,
 			Row: &Row{"kernel", "netlink", "a reading", "could not tell"},
 		}}
 	}
-	got.Adopted = base.AdoptedOn(got)
+	got.Adopted = base.PinnedOn(got)
 	return got, Diff(want, got)
 }
 
@@ -197,6 +197,7 @@ func (p *pass) round(ctx context.Context, got Observed, plan []Repair) ([]Step, 
 		}
 		plan = plan[:n]
 	}
+	linkKnown := p.base.Link != nil
 	if base, changed := p.base.Record(got, Actions(plan)); changed {
 		if err := p.store.Save(base); err != nil {
 			return nil, fmt.Errorf("what was found cannot be recorded: %w", err)
@@ -204,10 +205,10 @@ func (p *pass) round(ctx context.Context, got Observed, plan []Repair) ([]Step, 
 		p.base = base
 	}
 	steps := Execute(ctx, p.kernel, plan)
-	if plan[0].Action.Phase() == PhaseTunnel && !progress(steps) {
+	if plan[0].Action.Phase() == PhaseTunnel && !progress(steps) && !linkKnown {
 		return steps, p.forgetLink()
 	}
-	if base, changed := p.base.Adopt(got, done(steps)); changed {
+	if base, changed := p.base.Pin(got, done(steps)); changed {
 		if err := p.store.Save(base); err != nil {
 			return steps, err
 		}

@@ -269,3 +269,25 @@ func setting(t *testing.T, key string) sysctl.Key {
 	}
 	return k
 }
+
+// Where policy only reports settings, none is written by way of our file, and
+// what it held is taken out.
+func TestReportedSettingsAreNotKept(t *testing.T) {
+	f, s, want := host(t, "sysctl -w net.ipv4.conf.eth0.arp_ignore=1; sysctl -w net.ipv4.conf.eth0.arp_announce=2"), &agenttest.MemStore{}, persisting("plain")
+	f.Files(hostile())
+	want.Policy.ReportSysctl = true
+	pass(t, f, s, want)
+	if content, there := f.File(agent.PersistPath); there {
+		t.Errorf("written:\n%s", content)
+	}
+	want.Policy.ReportSysctl = false
+	pass(t, f, s, want)
+	if _, there := f.File(agent.PersistPath); !there {
+		t.Error("enforced settings are not kept")
+	}
+	want.Policy.ReportSysctl = true
+	pass(t, f, s, want)
+	if content, there := f.File(agent.PersistPath); there && strings.Contains(content, "net.") {
+		t.Errorf("still there:\n%s", content)
+	}
+}

@@ -14,7 +14,7 @@ func undo(t testing.TB, k agent.Kernel, s agent.Store) []agent.Step {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps, _, err := agent.Undo(t.Context(), k, base, true)
+	steps, _, err := agent.RunTeardown(t.Context(), k, base, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestTeardownFailsClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := agent.Undo(t.Context(), f, base, true); err != nil {
+	if _, _, err := agent.RunTeardown(t.Context(), f, base, true); err != nil {
 		t.Fatal(err)
 	}
 	same(t, before, f.Dump(), "after a teardown that could not take the VIP away")
@@ -143,7 +143,7 @@ func TestTeardownKeepsTheModuleForOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := agent.Undo(t.Context(), f, base, false); err != nil {
+	if _, _, err := agent.RunTeardown(t.Context(), f, base, false); err != nil {
 		t.Fatal(err)
 	}
 	same(t, host(t, "modprobe ipip").Dump(), f.Dump(), "after teardown")

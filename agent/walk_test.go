@@ -163,8 +163,11 @@ func (w *walker) converged(r agent.Report, got agent.Observed) {
 	findings := byID(w, r.After)
 	device := w.want.Device
 	tunnel, found := got.Tunnel()
-	if found {
+	switch {
+	case found:
 		device = tunnel.Name
+	case !got.Module.Loaded:
+		device = agent.DefaultDevice
 	}
 	for _, vip := range w.want.VIPs {
 		_, here := got.Verdicts[vip]

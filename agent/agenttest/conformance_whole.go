@@ -44,7 +44,7 @@ func (r rig) teardown(t *testing.T, s agent.Store, alone bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps, got, err := agent.Undo(t.Context(), r, base, alone)
+	steps, got, err := agent.RunTeardown(t.Context(), r, base, alone)
 	if err != nil {
 		t.Fatal(err)
 	}

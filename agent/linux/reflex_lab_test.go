@@ -131,7 +131,7 @@ func TestReflex(t *testing.T) {
 		}
 	}
 
-	release, err := k.store.Hold(t.Context())
+	release, err := k.store.Cached().Hold(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"rsagent/agent"
 	"rsagent/agent/statedir"
 )
@@ -28,6 +26,17 @@ type FileStore struct {
 	// aside under the given name. If it is nil, nothing is set aside and Load
 	// returns an error.
 	Damaged func(aside string, why error)
+	// Unsaved takes the record where it cannot be written because the disk is
+	// full or read-only. If it is nil, Save returns an error.
+	Unsaved *Unsaved
+}
+
+// Unsaved is a record that could not be written: a full disk keeps no VIP from
+// being put in place. It is for one goroutine.
+type Unsaved struct {
+	// Warn is called when the first record could not be written.
+	Warn func(error)
+	base *agent.Baseline
 }
 
 var _ agent.Store = FileStore{}
@@ -44,7 +53,14 @@ func (s FileStore) path() string { return filepath.Join(s.Dir, statedir.Name("ba
 // Load returns the baseline of this boot and network namespace. It is empty if
 // there is no file, or one from another boot or namespace: what was found
 // there is not what a teardown has to go back to here.
+//
+// A record that is set aside is replaced by one that says so until it is
+// removed.
 func (s FileStore) Load() (agent.Baseline, error) {
+	if s.Unsaved != nil && s.Unsaved.base != nil {
+		base := *s.Unsaved.base
+		return base, s.Save(base) // there may be room by now
+	}
 	b, err := os.ReadFile(s.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return agent.Baseline{}, nil
@@ -58,7 +74,11 @@ func (s FileStore) Load() (agent.Baseline, error) {
 		err = fmt.Errorf("format version %d, this program writes %d", stored.Version, storeVersion)
 	}
 	if err != nil {
-		return agent.Baseline{Lost: true}, s.setAside(err)
+		lost := agent.Baseline{Lost: true}
+		if err := s.setAside(err); err != nil {
+			return lost, err
+		}
+		return lost, s.Save(lost)
 	}
 	boot, netns, err := namespace()
 	if err != nil {
@@ -76,7 +96,7 @@ func (s FileStore) setAside(why error) error {
 		return why
 	}
 	aside, err := statedir.SetAside(s.Dir, filepath.Base(s.path()))
-	if err != nil {
+	if err != nil && (s.Unsaved == nil || !statedir.Full(err)) {
 		return fmt.Errorf("%w; setting it aside: %w", why, err)
 	}
 	s.Damaged(aside, why)
@@ -85,6 +105,22 @@ func (s FileStore) setAside(why error) error {
 
 // Save replaces the file atomically and durably. It creates the directory.
 func (s FileStore) Save(base agent.Baseline) error {
+	err := s.save(base)
+	switch {
+	case s.Unsaved == nil:
+	case err == nil:
+		s.Unsaved.base = nil
+	case statedir.Full(err):
+		if s.Unsaved.base == nil {
+			s.Unsaved.Warn(err)
+		}
+		s.Unsaved.base = &base
+		return nil
+	}
+	return err
+}
+
+func (s FileStore) save(base agent.Baseline) error {
 	boot, netns, err := namespace()
 	if err != nil {
 		return err
@@ -104,7 +140,11 @@ func (s FileStore) Save(base agent.Baseline) error {
 
 // Remove forgets the baseline. It is not an error if there is none.
 func (s FileStore) Remove() error {
-	if err := os.Remove(s.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	_, err := os.Lstat(s.path()) // os.Remove complains of a read-only file system first
+	if err == nil {
+		err = os.Remove(s.path())
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("state: %w", err)
 	}
 	return nil
@@ -112,55 +152,11 @@ func (s FileStore) Remove() error {
 
 const passLock = "pass.lock"
 
-// holdLimit is how long Hold waits for another process.
+// holdLimit is how long a CachedStore waits for another process.
 const holdLimit = 10 * time.Second
 
-// Hold takes Dir/pass.lock for a change to the host. It ends with the process
-// at the latest.
-func (s FileStore) Hold(ctx context.Context) (release func(), err error) {
-	deadline := time.Now().Add(holdLimit)
-	for {
-		release, err := flock(s.Dir, passLock)
-		if !errors.Is(err, ErrLocked) || ctx.Err() != nil || time.Now().After(deadline) {
-			return release, err
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
+// Hold does nothing: who changes the host has taken Lock.
+func (s FileStore) Hold(context.Context) (release func(), err error) { return func() {}, nil }
 
 // Try reports false: a FileStore does not know what it had last.
 func (s FileStore) Try() (release func(), free bool) { return nil, false }
-
-// ErrLocked is returned by Lock while another process holds the lock.
-var ErrLocked = errors.New("locked")
-
-// Lock takes the state directory for a process that changes the host for as
-// long as it runs. The lock ends with the process, whatever ends it. If another
-// process holds it the error is ErrLocked, with that process's id in its text
-// if it is known.
-func Lock(dir string) (release func(), err error) { return flock(dir, "lock") }
-
-func flock(dir, name string) (release func(), err error) {
-	if err := statedir.Make(dir); err != nil {
-		return nil, fmt.Errorf("state: %w", err)
-	}
-	f, err := statedir.Open(dir, name)
-	if err != nil {
-		return nil, fmt.Errorf("state: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		holder := make([]byte, 16)
-		n, _ := f.Read(holder)
-		_ = f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w by process %s", ErrLocked, holder[:n])
-		}
-		return nil, fmt.Errorf("state: lock: %w", err)
-	}
-	err = errors.Join(f.Truncate(0), func() error { _, err := fmt.Fprintf(f, "%d", os.Getpid()); return err }())
-	if err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("state: lock: %w", err)
-	}
-	return func() { _ = f.Close() }, nil
-}

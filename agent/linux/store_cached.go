@@ -68,7 +68,7 @@ func (c *CachedStore) Load() (agent.Baseline, error) {
 	c.forget()
 	f, err := os.Open(c.file.name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return agent.Baseline{}, nil
+		return c.store.Load()
 	}
 	c.file.File = f
 	stamp, there := c.file.stamp(lookUp)
@@ -148,7 +148,9 @@ func (c *CachedStore) Try() (release func(), free bool) {
 
 // flock locks the file that others find under its name in dir.
 func (k *kept) flock(dir string, every time.Duration) (release func(), err error) {
-	if err := k.open(dir, every); err != nil {
+	if err := k.open(dir, every); statedir.Full(err) {
+		return func() {}, nil
+	} else if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	err = unix.Flock(int(k.Fd()), unix.LOCK_EX|unix.LOCK_NB)

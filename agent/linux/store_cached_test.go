@@ -59,8 +59,8 @@ func TestCachedStoreHoldsWhatOthersFind(t *testing.T) {
 		func() error { defer time.Sleep(lookUp); return os.Rename(s.Dir, s.Dir+".old") },
 		func() error { return nil },
 	} {
-		excludes(t, cached, s)
-		excludes(t, s, cached)
+		excludes(t, cached, s.Cached())
+		excludes(t, s.Cached(), cached)
 		if err := gone(); err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestCachedStoreTry(t *testing.T) {
 		}
 		if free {
 			defer release()
-			refuses(t, s)
+			refuses(t, s.Cached())
 		}
 	}
 	load := func() {
@@ -117,7 +117,7 @@ func TestCachedStoreTry(t *testing.T) {
 	try("saved, and not loaded", false)
 	load()
 	try("loaded", true)
-	release, err := s.Hold(t.Context())
+	release, err := s.Cached().Hold(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ package statedir
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -56,17 +57,60 @@ func SetAside(dir, name string) (aside string, err error) {
 	return aside, os.Rename(filepath.Join(dir, name), aside)
 }
 
-// Open opens a file to read, write and lock, and makes it if need be.
+// openFlags keep root from following a link, and from waiting for a FIFO.
+const openFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+
+// Open opens a file to lock it, and makes it if need be. One that may only be
+// read is opened so, which is enough for a lock. One that may not even be read,
+// as root leaves it before the directory has its owner, is replaced by that
+// owner. Where there is none and none can be made the error may be Full.
 func Open(dir, name string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	if err := own(f, dir); err != nil {
+	path := filepath.Join(dir, name)
+	before, _ := os.Lstat(path)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|openFlags, 0o644)
+	if err == nil {
+		if err = own(f, dir); err == nil || Full(err) {
+			return f, nil
+		}
 		_ = f.Close()
 		return nil, err
 	}
-	return f, nil
+	refused := errors.Is(err, fs.ErrPermission)
+	if !refused && !Full(err) {
+		return nil, err
+	}
+	f, readErr := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	switch {
+	case readErr == nil:
+		return f, nil
+	case refused && errors.Is(readErr, fs.ErrPermission):
+		return replaceRefused(dir, path, before, err)
+	}
+	return nil, err
+}
+
+// Full reports whether an error means that there is no room to write, or that
+// the file system is read-only.
+func Full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS)
+}
+
+// replaceRefused makes a file anew that was refused to the directory's owner,
+// or returns the refusal. It leaves one alone that another process has made
+// meanwhile.
+func replaceRefused(dir, path string, before fs.FileInfo, refusal error) (*os.File, error) {
+	mine, err := owner(os.Stat(dir))
+	if err != nil || mine.uid != os.Geteuid() || before == nil {
+		return nil, refusal
+	}
+	now, err := os.Lstat(path)
+	if err == nil && os.SameFile(before, now) {
+		err = os.Remove(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|openFlags, 0o644)
 }
 
 // Sync makes what was done to the directory durable.

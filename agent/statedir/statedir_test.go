@@ -1,8 +1,10 @@
 package statedir
 
 import (
+	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -125,5 +127,73 @@ func TestNoLinkIsFollowed(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, look(t, elsewhere), cmp.AllowUnexported(ids{})); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// asOwner runs the test again as the owner of given directories, who is not
+// root, and reports whether this is that run.
+func asOwner(t *testing.T, dir string) bool {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return true
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(dir, "test") // where that user can reach it
+	content, err := os.ReadFile(program)
+	if err == nil {
+		err = os.WriteFile(copied, content, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(copied, "-test.run", "^"+t.Name()+"$")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "STATEDIR_TEST="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(somebody().uid), Gid: uint32(somebody().gid)}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
+}
+
+// What root left in the directory before it had its owner is no obstacle to
+// that owner: neither a file that it may read, nor one that it may not.
+func TestOpenTakesOverWhatRootLeft(t *testing.T) {
+	dir := os.Getenv("STATEDIR_TEST")
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "statedir"); err != nil { // not t.TempDir, which only we may enter
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+		for name, mode := range map[string]os.FileMode{"readable": 0o444, "hidden": 0o000} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("1"), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(os.Chmod(dir, 0o755), os.Chown(dir, somebody().uid, somebody().gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !asOwner(t, dir) {
+		return
+	}
+	for _, name := range []string{"readable", "hidden", "new"} {
+		for range 2 {
+			f, err := Open(dir, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			f.Close()
+		}
+	}
+	if got := look(t, filepath.Join(dir, "readable")).Content; got != "1" {
+		t.Errorf("the readable file was replaced: %q", got)
 	}
 }

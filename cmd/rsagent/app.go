@@ -23,10 +23,10 @@ const (
 	exitUnknown
 )
 
-// refused is what the daemon ends with when its config is refused: under
+// configErrorCode is what the daemon ends with when its config is refused: under
 // systemd EX_CONFIG (sysexits.h), since starting it again would be in vain, and
 // the unit says so.
-func refused() int {
+func configErrorCode() int {
 	if os.Getenv("NOTIFY_SOCKET") != "" {
 		return 78
 	}
@@ -142,8 +142,11 @@ func (a *app) source(c *cobra.Command) (config.Config, error) {
 func (a *app) store(repair bool) linux.FileStore {
 	s := linux.FileStore{Dir: a.stateDir}
 	if repair {
+		s.Unsaved = &linux.Unsaved{Warn: func(why error) {
+			a.complain(fmt.Errorf("%w; the values found before the first change are not saved, and rsagent teardown cannot restore them", why))
+		}}
 		s.Damaged = func(aside string, why error) {
-			a.complain(fmt.Errorf("%w; it is now %s, and the values found before the first change are no longer known", why, aside))
+			a.complain(fmt.Errorf("%w; baseline damaged, moved to %s; teardown cannot restore original values", why, aside))
 		}
 	}
 	return s

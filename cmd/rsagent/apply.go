@@ -95,6 +95,11 @@ func (a *app) apply(c *cobra.Command) error {
 	if _, got := agent.Look(c.Context(), k, store, cfg.Desired); conflict(cfg.Desired, got) != nil {
 		return conflict(cfg.Desired, got)
 	}
+	release, err := a.lock("apply")
+	if err != nil {
+		return err
+	}
+	defer release()
 	report, err := agent.Pass(c.Context(), k, store, cfg.Desired)
 	if err != nil {
 		if len(report.Done) > 0 {

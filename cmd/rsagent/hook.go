@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os/exec"
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -133,7 +129,7 @@ func (h *hook) post(e hookEvent) {
 		h.dropped(1)
 		if !h.full {
 			h.full = true
-			h.log.WithField("waiting", hookQueue).Warn("the hook is too slow: transitions are dropped")
+			h.log.WithField("waiting", hookQueue).Warn("hook queue full, dropping events")
 		}
 	}
 }
@@ -151,7 +147,7 @@ func (h *hook) end() {
 
 func (h *hook) run() {
 	defer close(h.done)
-	renounce()
+	dropCapabilities()
 	for e := range h.queue {
 		h.mu.Lock()
 		cfg := h.cfg
@@ -169,9 +165,9 @@ func (h *hook) run() {
 	}
 }
 
-// renounce keeps this goroutine's thread, and takes from it what the unit has
+// dropCapabilities keeps this goroutine's thread, and takes from it what the unit has
 // given the agent: a hook has no business with the network's settings.
-func renounce() {
+func dropCapabilities() {
 	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
 	// A kernel without ambient capabilities gives none away.
 	_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
@@ -191,43 +187,25 @@ func (h *hook) call(cfg config.Hook, e hookEvent) {
 		entry = entry.WithField("id", e.ID)
 	}
 	if len(out) > 0 {
-		entry.WithField("output", string(out)).Debug("the hook says")
+		entry.WithField("output", string(out)).Debug("hook output")
 	}
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	if err != nil {
 		entry.WithError(err).Warn("hook failed")
 	}
 }
 
-// runHook runs a command with nothing but a PATH, in a process group of its
-// own, of which nothing is left when it returns late.
-func runHook(ctx context.Context, command []string, stdin []byte) ([]byte, error) {
-	out := &capped{left: hookOutput}
-	c := exec.CommandContext(ctx, command[0], command[1:]...)
-	c.Env, c.Dir, c.Stdin, c.Stdout, c.Stderr = []string{hookPath}, "/", bytes.NewReader(stdin), out, out
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	// What it has left behind may hold its output open.
-	c.WaitDelay = 100 * time.Millisecond
-	err := c.Run()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = errors.New("it left a process behind, which was killed")
-		_ = c.Cancel() // it may have gone by itself
-	}
-	return out.bytes(), err
-}
-
-// capped keeps the beginning of what is written.
-type capped struct {
+// limitedBuffer keeps the beginning of what is written.
+type limitedBuffer struct {
 	mu   sync.Mutex
 	kept []byte
 	left int
 }
 
 // Write never fails: the rest is dropped.
-func (c *capped) Write(b []byte) (int, error) {
+func (c *limitedBuffer) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := min(len(b), c.left)
@@ -235,7 +213,7 @@ func (c *capped) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (c *capped) bytes() []byte {
+func (c *limitedBuffer) bytes() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.kept)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -90,7 +91,7 @@ func TestHookIsBounded(t *testing.T) {
 		if calls != 5 || dropped != hookQueue+hookQueue-4 {
 			t.Errorf("%d calls, %d dropped", calls, dropped)
 		}
-		if n := strings.Count(out.String(), "the hook is too slow"); n != 1 || !strings.Contains(out.String(), "killed after 1s") || !strings.Contains(out.String(), `output="working on it"`) {
+		if n := strings.Count(out.String(), "hook queue full"); n != 1 || !strings.Contains(out.String(), "killed after 1s") || !strings.Contains(out.String(), `output="working on it"`) {
 			t.Errorf("said %d times:\n%s", n, out)
 		}
 	})
@@ -109,20 +110,28 @@ func TestHookRuns(t *testing.T) {
 	}
 }
 
-func TestHookIsKilledWithItsGroup(t *testing.T) {
-	t.Parallel()
-	for name, script := range map[string]string{
-		"late":        "sleep 1000 & echo $! >PID; wait",
-		"left behind": "sleep 1000 & echo $! >PID",
+// Nothing that a hook starts outlives it, in whatever session it is.
+func TestHookLeavesNoProcess(t *testing.T) {
+	for name, c := range map[string]struct{ script, err string }{
+		"late":              {"sleep 1000 & echo $! >PID; wait", "signal: killed"},
+		"late, two":         {"setsid sh -c 'echo $$ >PID; sleep 1000; true' & wait", "it left 2 processes behind: killed"},
+		"output held":       {"sleep 1000 & echo $! >PID", "it left 1 process behind: killed"},
+		"in the background": {"sleep 1000 >/dev/null 2>&1 & echo $! >PID", "it left 1 process behind: killed"},
+		"escaped":           {"setsid sleep 1000 >/dev/null 2>&1 & echo $! >PID; sleep 0.2", "it left 1 process behind: killed"},
+		"escaped twice":     {"setsid sh -c 'setsid sleep 1000 & echo $! >PID; sleep 0.2' & wait", "it left 1 process behind: killed"},
+		"ended":             {"setsid true & echo $! >PID; sleep 0.2", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			pidFile := filepath.Join(t.TempDir(), "pid")
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			limit := time.Minute
+			if strings.HasPrefix(name, "late") {
+				limit = time.Second
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
-			_, err := runHook(ctx, []string{"/bin/sh", "-c", strings.ReplaceAll(script, "PID", pidFile)}, nil)
-			if err == nil {
-				t.Error("no error")
+			_, err := runHook(ctx, []string{"/bin/sh", "-c", strings.ReplaceAll(c.script, "PID", pidFile)}, nil)
+			if got := fmt.Sprint(err); err != nil && (c.err == "" || !strings.Contains(got, c.err)) || err == nil && c.err != "" {
+				t.Errorf("error %v, want %q", err, c.err)
 			}
 			text, err := os.ReadFile(pidFile)
 			if err != nil {

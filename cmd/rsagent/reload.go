@@ -41,7 +41,7 @@ func (d *daemon) reload() (agent.Order, bool) {
 		err = d.admit(cfg)
 	}
 	if err != nil {
-		d.log.WithError(err).Error("config refused, the last good one goes on")
+		d.log.WithError(err).Error("config rejected, keeping running config")
 		d.front.health.SetConfigProblem(err.Error())
 		return agent.Order{}, false
 	}
@@ -50,13 +50,14 @@ func (d *daemon) reload() (agent.Order, bool) {
 	d.sources(cfg.Interval)
 	d.front.health.Reload(healthConfig(cfg, d.app.stateDir))
 	d.probing.follow(cfg)
-	d.log.WithFields(logrus.Fields{"config": cfg.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config read again")
+	d.log.WithFields(logrus.Fields{"config": cfg.Hash(), "vips": len(cfg.Desired.VIPs)}).Info("config reloaded")
 	return d.notify.pace(order(cfg)), true
 }
 
-// asks returns a channel that holds a value when the config is to be read
-// again: on a SIGHUP, and when its file has changed if the config says so.
-func asks(ctx context.Context, hup <-chan os.Signal, cfg config.Config, path string) <-chan struct{} {
+// reloadRequests returns a channel that holds a value when the config is to be read
+// again: on a SIGHUP, and when its file is another than the one that was read,
+// if the config says so.
+func reloadRequests(ctx context.Context, hup <-chan os.Signal, cfg config.Config, path string, read fingerprint) <-chan struct{} {
 	asked := make(chan struct{}, 1)
 	ask := func() {
 		select {
@@ -75,13 +76,13 @@ func asks(ctx context.Context, hup <-chan os.Signal, cfg config.Config, path str
 		}
 	}()
 	if cfg.WatchConfig {
-		go watchFile(ctx, path, ask)
+		go watchFile(ctx, path, read, ask)
 	}
 	return asked
 }
 
-// heardHUP starts to listen for SIGHUP: unheard, it kills.
-func heardHUP() (hup chan os.Signal, stop func()) {
+// onSIGHUP starts to listen for SIGHUP: unheard, it kills.
+func onSIGHUP() (hup chan os.Signal, stop func()) {
 	hup = make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	return hup, func() { signal.Stop(hup) }
@@ -90,13 +91,12 @@ func heardHUP() (hup chan os.Signal, stop func()) {
 // watchPace is how often a watched file is looked at.
 const watchPace = time.Second
 
-// watchFile calls changed when the file behind path is another one than it
-// was, or has other content, and has been so for a moment: a file that is
-// still being written is not read. Looking, where inotify would tell, is right
+// watchFile calls changed when the file behind path is another one than the one
+// that was read, or has other content, and has been so for a moment: a file
+// that is still being written is not read. Looking, where inotify would tell, is right
 // on every file system and through every link that a config management makes.
-func watchFile(ctx context.Context, path string, changed func()) {
-	var w settling
-	w.look(fingerprintOf(path))
+func watchFile(ctx context.Context, path string, read fingerprint, changed func()) {
+	w := changeDetector{known: read, last: read}
 	tick := time.NewTicker(watchPace)
 	defer tick.Stop()
 	for {
@@ -131,22 +131,17 @@ func fingerprintOf(path string) fingerprint {
 	return f
 }
 
-// settling notices that a file has changed, once it stays the same.
-type settling struct {
+// changeDetector notices that a file has changed, once it stays the same.
+type changeDetector struct {
 	known, last fingerprint
-	begun       bool
 }
 
 // look takes what the file is like now. A file that is gone is no change: it
 // may be about to be replaced.
-func (s *settling) look(now fingerprint) (changed bool) {
+func (s *changeDetector) look(now fingerprint) (changed bool) {
 	settled := s.last == now
 	s.last = now
-	switch {
-	case !s.begun:
-		s.known, s.begun = now, true
-		return false
-	case !settled || now == s.known || now == fingerprint{}:
+	if !settled || now == s.known || now == (fingerprint{}) {
 		return false
 	}
 	s.known = now

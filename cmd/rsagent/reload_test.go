@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestSettling(t *testing.T) {
+func TestChangeDetector(t *testing.T) {
 	a, b := fingerprint{inode: 1, size: 10}, fingerprint{inode: 1, size: 20}
 	c, none := fingerprint{inode: 2, size: 20}, fingerprint{}
 	for _, tt := range []struct {
@@ -24,7 +24,7 @@ func TestSettling(t *testing.T) {
 		{"gone, then back as it was", []fingerprint{a, none, none, a, a}, []bool{false, false, false, false, false}},
 		{"gone, then another", []fingerprint{a, none, none, c, c}, []bool{false, false, false, false, true}},
 	} {
-		var s settling
+		s := changeDetector{known: a, last: a}
 		for i, f := range tt.seen {
 			if got := s.look(f); got != tt.want[i] {
 				t.Errorf("%s: look %d says %v, want %v", tt.name, i, got, tt.want[i])
@@ -50,7 +50,7 @@ func TestWatchFile(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		changes := 0
 		done := make(chan struct{})
-		go func() { defer close(done); watchFile(ctx, path, func() { changes++ }) }()
+		go func() { defer close(done); watchFile(ctx, path, fingerprintOf(path), func() { changes++ }) }()
 		time.Sleep(10 * watchPace)
 		write("bb")
 		time.Sleep(2*watchPace + watchPace/2)
@@ -58,6 +58,31 @@ func TestWatchFile(t *testing.T) {
 		if changes != 1 {
 			t.Errorf("%d changes after two looks, want 1", changes)
 		}
+		time.Sleep(10 * watchPace)
+		cancel()
+		<-done
+		if changes != 1 {
+			t.Errorf("%d changes, want 1", changes)
+		}
+	})
+}
+
+// A file that was replaced after it was read, and before the first look, has
+// changed.
+func TestWatchFileFromWhatWasRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "rsagent.yaml")
+		if err := os.WriteFile(path, []byte("a"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		read := fingerprintOf(path)
+		if err := os.WriteFile(path, []byte("bb"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		changes := 0
+		done := make(chan struct{})
+		go func() { defer close(done); watchFile(ctx, path, read, func() { changes++ }) }()
 		time.Sleep(10 * watchPace)
 		cancel()
 		<-done

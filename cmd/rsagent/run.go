@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -51,11 +49,12 @@ type daemon struct {
 
 func (a *app) run(c *cobra.Command) error {
 	modest()
-	hup, deaf := heardHUP()
-	defer deaf()
+	hup, stop := onSIGHUP()
+	defer stop()
+	read := fingerprintOf(a.configPath)
 	cfg, err := a.load(c)
 	if err != nil {
-		a.exit = refused()
+		a.exit = configErrorCode()
 		return err
 	}
 	d := &daemon{app: a, command: c, log: logrus.New(), notify: newNotifier()}
@@ -88,7 +87,7 @@ func (a *app) run(c *cobra.Command) error {
 		first.over()
 		d.report(r, err)
 	}}
-	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(asks(c.Context(), hup, cfg, a.configPath)))
+	loop.Run(c.Context(), d.notify.pace(order(cfg)), d.reloads(reloadRequests(c.Context(), hup, cfg, a.configPath, read)))
 	d.notify.stopping()
 	d.teller.end()
 	d.log.Info("stopped; the VIPs stay in place")
@@ -115,10 +114,7 @@ func (d *daemon) admit(cfg config.Config) error {
 		if err := privileged("run"); err != nil {
 			return err
 		}
-		release, err := linux.Lock(d.app.stateDir)
-		if errors.Is(err, linux.ErrLocked) {
-			return fmt.Errorf("another rsagent is using %s: %w", d.app.stateDir, err)
-		}
+		release, err := d.app.lock("run")
 		if err != nil {
 			return err
 		}
