@@ -28,8 +28,8 @@ func served(t testing.TB, count int) (*Host, <-chan agent.Hint) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
-	said := make(chan Witnessing, 2)
-	k, err := New(Witness(func(w Witnessing) { said <- w }))
+	status := make(chan AuditStatus, 2)
+	k, err := New(WithAudit(func(s AuditStatus) { status <- s }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +39,8 @@ func served(t testing.TB, count int) (*Host, <-chan agent.Hint) {
 		want.VIPs = append(want.VIPs, vipNumber(i))
 	}
 	hints := k.Watch(t.Context())
-	if w := <-said; !w.Authors {
-		t.Fatal(w.Unsigned)
+	if s := <-status; !s.AddrActors {
+		t.Fatal(s.AddrErr)
 	}
 	for range 2 { // the second one knows the names of all devices
 		if _, err := agent.Pass(context.Background(), k, FileStore{Dir: t.TempDir()}, want.Normal()); err != nil {
@@ -126,9 +126,9 @@ func BenchmarkToldAddr(b *testing.B) {
 	if err := n.catchUp(); err != nil || len(all) != count {
 		b.Fatal(len(all), err)
 	}
-	requests := k.requests.Load()
+	requesters := k.requesters.Load()
 	for _, way := range []string{"without", "with"} {
-		k.requests.Store(map[string]*audit.Requests{"with": requests}[way])
+		k.requesters.Store(map[string]*audit.Requesters{"with": requesters}[way])
 		b.Run(way, func(b *testing.B) {
 			var took []time.Duration
 			named := 0
