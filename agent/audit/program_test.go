@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The object that is committed was made from the source that is committed:
-// whoever changes one of them has to run "make generate".
+// The object that is committed was made from the source that is committed: a
+// change of either needs "make generate".
 func TestObjectIsOfThisSource(t *testing.T) {
 	t.Parallel()
 	sums, err := os.ReadFile("bpf/SHA256SUMS")

@@ -20,7 +20,7 @@ func (k *Host) addrTraces(m *syscall.NetlinkMessage, a agent.Addr) []agent.Trace
 	}
 	device, tunnel, named := k.mirror.device(a.Index)
 	if !named || !tunnel && !k.mirror.wants(a.Prefix.Addr()) {
-		return nil // nobody asks, and to look it up takes its time
+		return nil // not one of ours, and a lookup takes time
 	}
 	traces := agent.AddrTraces(device, tunnel, a, m.Header.Type == unix.RTM_NEWADDR)
 	port, seq := m.Header.Pid, m.Header.Seq

@@ -54,7 +54,7 @@ func vipNumber(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{172, 25, byte(84 + i/200), byte(1 + i%200)})
 }
 
-// Who changes an address or takes the tunnel down is told with the hint, by
+// Who changes an address or takes the tunnel down is in the hint, by
 // the ID of the finding.
 func TestHintsNameWhoAsked(t *testing.T) {
 	k, hints := served(t, 3)

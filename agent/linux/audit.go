@@ -104,10 +104,10 @@ func (k *Host) openRequesters(ctx context.Context, netns uint64) error {
 	return nil
 }
 
-// written turns a write into a hint. Our own are none. Nobody is named who is
-// in another network namespace, or in one that is not known: as a rule such a
-// write is not about us, but a setting belongs to the namespace in which its
-// file was opened, and who opened it may be elsewhere when writing.
+// written turns a write into a hint. Our own are none. The writer is named only if
+// it is in our network namespace: as a rule a write from elsewhere is not about us,
+// but a setting belongs to the namespace in which its file was opened, and the
+// writer may have left that since.
 func written(w audit.Write, netns uint64) (agent.Hint, bool) {
 	key, ours := keyOf(w.Key)
 	if !ours || w.PID == os.Getpid() {
