@@ -19,7 +19,7 @@ PACKAGE_ENV  = NFPM='$(NFPM)' VERSION='$(VERSION)' PACKAGE_VERSION='$(PACKAGE_VE
 SHELL        = /bin/bash -o pipefail
 
 .NOTPARALLEL:
-.PHONY: help build demo test unit lint rules browser launcher lab matrix truth tamper test-host bench packages package-lint rpm deps clean
+.PHONY: help build generate demo test unit lint rules browser launcher lab matrix truth tamper test-host bench packages package-lint rpm deps clean
 
 help: ## this text
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -28,6 +28,11 @@ build: ## bin/rsagent and bin/rslab, static
 	@mkdir -p bin
 	@$(GOBUILD) -o bin/rsagent ./cmd/rsagent
 	@$(GOBUILD) -o bin/rslab ./cmd/rslab
+
+generate: NEEDS = clang-14=clang-14 llvm-strip-14=llvm-14
+generate: FILES = /usr/include/bpf/bpf_helpers.h=libbpf-dev
+generate: deps ## the BPF programs of agent/audit, compiled; the result is committed
+	go generate ./agent/audit
 
 demo: deps build ## the classic scene on a real kernel, in a minute
 	@bin/rslab demo
@@ -95,6 +100,8 @@ NEEDS = qemu-system-x86_64=qemu-system-x86 ipvsadm=ipvsadm nft=nftables iptables
         haproxy=haproxy ldirectord=ldirectord systemd-socket-activate=systemd \
         lintian=lintian rpmlint=rpmlint rpm=rpm cpio=cpio shellcheck=shellcheck systemd-analyze=systemd \
         mmdebstrap=mmdebstrap mke2fs=e2fsprogs
+# And what is no command, as file=package.
+FILES = /usr/include/stdlib.h=libc6-dev
 
 packages: deps build ## bin/packages: deb and rpm for amd64 and arm64, built twice and compared
 	@rm -rf bin/stage
@@ -117,7 +124,7 @@ BENCH_NEEDS = wrk=wrk
 deps: # installs what is missing when root, else says what is missing
 	@missing=""; PATH=$$PATH:/usr/sbin:/sbin; \
 	for n in $(NEEDS); do command -v $${n%%=*} >/dev/null || missing="$$missing $${n#*=}"; done; \
-	test -f /usr/include/stdlib.h || missing="$$missing libc6-dev"; \
+	for n in $(FILES); do test -f $${n%%=*} || missing="$$missing $${n#*=}"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ]; then echo "missing:$$missing. Install: sudo apt-get install$$missing"; exit 1; fi; \
 	echo "installing$$missing"; \

@@ -41,3 +41,5 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 	honnef.co/go/tools v0.7.0 // indirect
 )
+
+tool github.com/cilium/ebpf/cmd/bpf2go

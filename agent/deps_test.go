@@ -25,7 +25,7 @@ var forbidden = []struct {
 	{"rsagent/health", []string{
 		"rsagent/agent/linux", "rsagent/agent/config", "github.com/vishvananda/", "github.com/coreos/", "rsagent/cmd/",
 	}, "readiness is judged from plain values"},
-	{"rsagent/agent/audit", []string{"rsagent/", "github.com/vishvananda/"}, "the tracer stands alone"},
+	{"rsagent/agent/audit", []string{"rsagent/", "github.com/vishvananda/"}, "the audit stands alone"},
 	{"rsagent/agent/linux", []string{"rsagent/agent/config", "rsagent/cmd/", "go.yaml.in/", "github.com/sirupsen/"}, "the kernel side decides nothing"},
 }
 

@@ -174,7 +174,7 @@ func (h *Health) Drift(id string) (Drift, bool) {
 
 // A Source is where the daemon hears of changes.
 type Source struct {
-	Name   string `json:"name"`   // netlink, bpf, fanotify, poll
+	Name   string `json:"name"`   // netlink, bpf, poll
 	Detail string `json:"detail"` // what it tells
 }
 

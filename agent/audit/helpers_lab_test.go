@@ -54,8 +54,7 @@ func sh(t testing.TB, script string) string {
 	return string(out)
 }
 
-// A writer is a process that stays, after what it was started for, until it is
-// told to end.
+// A writer is a process that stays, after what it was started for, until end.
 type writer struct {
 	*exec.Cmd
 	leave io.Closer
@@ -84,29 +83,29 @@ func (w writer) end(t testing.TB) {
 	}
 }
 
-func mustOpen(t testing.TB, o Options) *Source {
+func mustOpen(t testing.TB, o Options) *Writes {
 	t.Helper()
-	s, err := Open(o)
+	w, err := OpenWrites(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
+	t.Cleanup(func() { _ = w.Close() })
+	return w
 }
 
-// A listener is a source that runs.
+// A listener is a Run of Writes.
 type listener struct {
 	writes chan Write
 	lost   atomic.Int64
 }
 
-func listen(t testing.TB, s *Source) *listener {
+func listen(t testing.TB, w *Writes) *listener {
 	t.Helper()
 	l := &listener{writes: make(chan Write, 100_000)}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- s.Run(ctx, func(w Write) { l.writes <- w }, func() { l.lost.Add(1) })
+		ended <- w.Run(ctx, func(w Write) { l.writes <- w }, func() { l.lost.Add(1) })
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -152,7 +151,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// files are the open files of this process that a source has of its own.
+// files are the open files of this process that the audit may have opened.
 func files(t testing.TB) string {
 	t.Helper()
 	dir, err := os.ReadDir("/proc/self/fd")
@@ -162,7 +161,7 @@ func files(t testing.TB) string {
 	var all []string
 	for _, f := range dir {
 		to, _ := os.Readlink("/proc/self/fd/" + f.Name())
-		if strings.Contains(to, "bpf") || strings.Contains(to, "fanotify") || strings.Contains(to, "cgroup") || strings.HasPrefix(to, conf) {
+		if strings.Contains(to, "bpf") || strings.Contains(to, "cgroup") || strings.HasPrefix(to, conf) {
 			all = append(all, to)
 		}
 	}

@@ -106,7 +106,7 @@ func TestSuspicion(t *testing.T) {
 
 // A write that the kernel announces itself is a hint for its author's sake
 // alone; any other is looked at when it is about to happen, and when it has.
-func TestWitnessed(t *testing.T) {
+func TestOnWrite(t *testing.T) {
 	trace := []agent.AuditRecord{{Subject: agent.SubjectOf(allFilter), By: agent.Actor{PID: 1}}}
 	for _, row := range []struct {
 		name  string
@@ -119,7 +119,7 @@ func TestWitnessed(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			k, box := grounded(), agent.NewMailbox()
-			k.witnessed(row.hint, box)
+			k.onWrite(row.hint, box)
 			times := 0
 			for range 2 {
 				select {
@@ -130,7 +130,7 @@ func TestWitnessed(t *testing.T) {
 					}
 				default:
 				}
-				time.Sleep(2 * afterthought)
+				time.Sleep(2 * recheckDelay)
 			}
 			if times != row.times {
 				t.Errorf("%s: %d hints, want %d", row.name, times, row.times)

@@ -30,20 +30,20 @@ const timeout = 5 * time.Second
 // Host implements agent.Kernel for Linux. It is safe for concurrent use, one
 // call at a time being carried out.
 type Host struct {
-	mu       sync.Mutex
-	handle   *netlink.Handle
-	conn     *conn // for what the library has no call for
-	settings *sysctl.Tree
-	settle   time.Duration
-	replay   *replays
-	box      *agent.Mailbox // of Watch; nil before
-	news     *news          // nil while nothing is heard
-	mirror   mirror
-	ground   ground
-	reflexes reflexes
-	said     func(Witnessing)               // nil: writes are not watched
-	requests atomic.Pointer[audit.Requests] // nil: it is not known who changes addresses
-	authors  paced                          // fetches who wrote what was announced
+	mu         sync.Mutex
+	handle     *netlink.Handle
+	conn       *conn // for what the library has no call for
+	settings   *sysctl.Tree
+	settle     time.Duration
+	replay     *replays
+	box        *agent.Mailbox // of Watch; nil before
+	news       *news          // nil while nothing is heard
+	mirror     mirror
+	ground     ground
+	reflexes   reflexes
+	onStatus   func(AuditStatus)                // nil: no audit
+	requesters atomic.Pointer[audit.Requesters] // nil: it is not known who changes addresses
+	authors    paced                            // fetches who wrote what was announced
 }
 
 // Option changes a default of New.

@@ -18,8 +18,8 @@ func (k *Host) Watch(ctx context.Context) <-chan agent.Hint {
 	k.mu.Lock()
 	k.box = box
 	k.mu.Unlock()
-	if k.said != nil {
-		k.witness(ctx, box)
+	if k.onStatus != nil {
+		k.runAudit(ctx, box)
 	}
 	k.reflexes.open()
 	n, err := subscribe(k.told)

@@ -41,7 +41,7 @@ type daemon struct {
 	release func() // the state directory; nil while only observing
 
 	hearing  sync.Mutex // guards what follows
-	writes   linux.Witnessing
+	writes   linux.AuditStatus
 	interval time.Duration
 	prev     agent.Report
 	failed   string // the last pass's error, said once
@@ -58,7 +58,7 @@ func (a *app) run(c *cobra.Command) error {
 		return err
 	}
 	d := &daemon{app: a, command: c, log: logrus.New(), notify: newNotifier()}
-	if d.kernel, err = linux.New(linux.Settle(udevWait), linux.Witness(d.witnessed)); err != nil {
+	if d.kernel, err = linux.New(linux.Settle(udevWait), linux.WithAudit(d.onAuditStatus)); err != nil {
 		return err
 	}
 	defer d.kernel.Close()

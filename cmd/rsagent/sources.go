@@ -17,13 +17,13 @@ func (d *daemon) sources(interval time.Duration) {
 		d.interval = interval
 	}
 	netlink := health.Source{Name: "netlink", Detail: "devices, addresses, rp_filter, rules"}
-	if d.writes.Authors {
+	if d.writes.AddrActors {
 		netlink.Detail += ", with who changed addresses"
 	}
 	list := []health.Source{netlink}
 	switch w := d.writes; {
 	case w.Source == "":
-	case w.Names:
+	case w.NamesWriter:
 		list = append(list, health.Source{Name: w.Source, Detail: "writes to settings, with who wrote"})
 	default:
 		list = append(list, health.Source{Name: w.Source, Detail: "writes to settings"})
@@ -32,21 +32,21 @@ func (d *daemon) sources(interval time.Duration) {
 	d.front.health.SetSources(list)
 }
 
-// witnessed takes how writes to settings are seen, and says once what stands
+// onAuditStatus takes how writes to settings are seen, and says once what stands
 // in a better way.
-func (d *daemon) witnessed(w linux.Witnessing) {
+func (d *daemon) onAuditStatus(w linux.AuditStatus) {
 	d.hearing.Lock()
 	d.writes = w
 	d.hearing.Unlock()
 	d.sources(0)
-	if w.Unsigned != nil {
-		d.log.WithField("why", w.Unsigned).Info("who changes addresses and takes devices down is not known")
+	if w.AddrErr != nil {
+		d.log.WithField("why", w.AddrErr).Info("who changes addresses and takes devices down is not known")
 	}
 	switch {
 	case w.Source == "":
-		d.log.WithField("why", w.Degraded).Info("writes to settings are not seen as they happen; arp_ignore and arp_announce are looked at every interval")
-	case w.Degraded != nil:
-		d.log.WithField("source", w.Source).WithField("why", w.Degraded).Info("writes to settings are seen, but not in the best way")
+		d.log.WithField("why", w.BetterErr).Info("writes to settings are not seen as they happen; arp_ignore and arp_announce are looked at every interval")
+	case w.BetterErr != nil:
+		d.log.WithField("source", w.Source).WithField("why", w.BetterErr).Info("writes to settings are seen, but not in the best way")
 	default:
 		d.log.WithField("source", w.Source).Info("writes to settings are seen as they happen")
 	}

@@ -12,11 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var askingWays = []string{"fentry", "kprobe"}
-
-func mustListen(t testing.TB, way string) *Requests {
+func mustRecord(t testing.TB) *Requesters {
 	t.Helper()
-	r, err := openRequests(way, netNS(t))
+	r, err := OpenRequesters(netNS(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Who is patient is not woken for what the kernel announces itself, and loses
-// nothing by it: it comes, in its order, when it is fetched, with the next
-// other write, and before the ring is full.
-func TestPatience(t *testing.T) {
+// A batch does not wake the reader for what the kernel announces itself, and loses
+// nothing by it: it comes, in its order, on Flush, with the next other write, and
+// before the ring is full.
+func TestBatch(t *testing.T) {
 	const (
 		filter, forward = "net/ipv4/conf/all/rp_filter", "net/ipv4/conf/default/forwarding"
 		ignore          = "net/ipv4/conf/all/arp_ignore"
 		room            = 4096
 	)
 	inNamespaces(t, unix.CLONE_NEWNET)
-	s := mustOpen(t, Options{Only: "bpf", Patient: true, Buffer: room})
+	s := mustOpen(t, Options{Batch: true, Buffer: room})
 	l := listen(t, s)
 	write := func(keys ...string) {
 		sh(t, "cd /proc/sys; for key in "+strings.Join(keys, " ")+"; do echo 1 >$key; done")
@@ -38,14 +38,14 @@ func TestPatience(t *testing.T) {
 	}
 	write(ignore)
 	expect(ignore)
-	time.Sleep(2 * settle) // after which it listens without end
+	time.Sleep(2 * settle) // after which it waits without a deadline
 	write(filter, forward)
 	select {
 	case w := <-l.writes:
 		t.Errorf("woken for %s", w.Key)
 	case <-time.After(2 * settle):
 	}
-	s.Fetch()
+	s.Flush()
 	expect(filter, forward)
 	time.Sleep(2 * settle)
 	write(filter, ignore)

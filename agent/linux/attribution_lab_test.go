@@ -29,8 +29,8 @@ func served(t testing.TB, count int) (*Host, <-chan agent.Hint) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
-	said := make(chan Witnessing, 2)
-	k, err := New(Witness(func(w Witnessing) { said <- w }))
+	status := make(chan AuditStatus, 2)
+	k, err := New(WithAudit(func(s AuditStatus) { status <- s }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +40,8 @@ func served(t testing.TB, count int) (*Host, <-chan agent.Hint) {
 		want.VIPs = append(want.VIPs, vipNumber(i))
 	}
 	hints := k.Watch(t.Context())
-	if w := <-said; !w.Authors {
-		t.Fatal(w.Unsigned)
+	if s := <-status; !s.AddrActors {
+		t.Fatal(s.AddrErr)
 	}
 	for range 2 { // the second one knows the names of all devices
 		if _, err := agent.Pass(context.Background(), k, FileStore{Dir: t.TempDir()}, want.Normal()); err != nil {
@@ -55,7 +55,7 @@ func vipNumber(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{172, 25, byte(84 + i/200), byte(1 + i%200)})
 }
 
-// Who changes an address or takes the tunnel down is told with the hint, by
+// Who changes an address or takes the tunnel down is in the hint, by
 // the ID of the finding.
 func TestHintsNameWhoAsked(t *testing.T) {
 	k, hints := served(t, 3)
@@ -127,9 +127,9 @@ func BenchmarkToldAddr(b *testing.B) {
 	if err := n.catchUp(); err != nil || len(all) != count {
 		b.Fatal(len(all), err)
 	}
-	requests := k.requests.Load()
+	requesters := k.requesters.Load()
 	for _, way := range []string{"without", "with"} {
-		k.requests.Store(map[string]*audit.Requests{"with": requests}[way])
+		k.requesters.Store(map[string]*audit.Requesters{"with": requesters}[way])
 		b.Run(way, func(b *testing.B) {
 			var took []time.Duration
 			named := 0
