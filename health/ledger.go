@@ -15,13 +15,13 @@ const ledgerSize = 256
 // ledger is not safe for concurrent use. The zero value is empty.
 type ledger struct {
 	entries   map[string]*entry
-	differing map[string]bool // IDs, as far as reports have told
-	contended map[string]bool // IDs
-	traces    []agent.AuditRecord   // that explain nothing yet
-	whole     time.Time       // when the last report about everything began
-	settings  time.Time       // when the last report began: each is about all settings
-	drifts    int             // how often anything came up
-	edition   int             // grows with each change that is worth keeping in the file
+	differing map[string]bool     // IDs, as far as reports have told
+	contended map[string]bool     // IDs
+	traces    []agent.AuditRecord // that explain nothing yet
+	whole     time.Time           // when the last report about everything began
+	settings  time.Time           // when the last report began: each is about all settings
+	drifts    int                 // how often anything came up
+	edition   int                 // grows with each change that is worth keeping in the file
 }
 
 // An entry is a drift with what it takes to find its author.
