@@ -43,7 +43,8 @@ type scope struct {
 // any VIP, and so do other addresses.
 func (d Desired) scope(h Hint, vips map[netip.Addr]bool) scope {
 	var s scope
-	if h.All || len(h.Links) > 0 || len(h.Addrs)+len(h.Keys)+len(h.Audit) == 0 {
+	if len(d.VIPs) == 0 || // without VIPs nothing is changed, which only a whole pass knows
+		h.All || len(h.Links) > 0 || len(h.Addrs)+len(h.Keys)+len(h.Audit) == 0 {
 		return scope{whole: true}
 	}
 	for _, a := range h.Addrs {

@@ -54,6 +54,12 @@ func (l Loop) Run(ctx context.Context, order Order, reload <-chan Order) {
 		}
 		for ctx.Err() == nil && t.do(ctx) {
 			t.drain()
+			select {
+			case o := <-reload: // it does not wait for the end of the repairs
+				t.take(o)
+				t.stand = nil
+			default:
+			}
 		}
 		timer.Reset(t.pause())
 	}

@@ -223,3 +223,43 @@ func TestLoopLeavesNothingRunning(t *testing.T) {
 	}
 	r.stop()
 }
+
+// Without VIPs nothing is changed, whatever is announced.
+func TestLoopWithoutVIPs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := startLoop(t, time.Hour, agent.Desired{}.Normal(), nil)
+		synctest.Wait()
+		for _, line := range []string{
+			"sysctl -w net.ipv4.conf.all.rp_filter=1", "modprobe ipip", "sysctl -w net.ipv4.conf.tunl0.rp_filter=1",
+			"ip link set dev tunl0 up", "ip link set dev tunl0 down", "sysctl -w net.ipv4.conf.all.rp_filter=2",
+		} {
+			agentType(t, r, line)
+		}
+		if applied := r.fake.Applied(); len(applied) > 0 {
+			t.Errorf("applied %v", applied)
+		}
+		r.stop()
+	})
+}
+
+// A reload is taken although every pass has something to repair.
+func TestLoopReloadDuringRepairs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		observe := configs()["plain"]
+		observe.ObserveOnly = true
+		r := startLoop(t, time.Hour, configs()["plain"], func(r *runner, pass int) {
+			if pass == 3 {
+				go func() { r.reload <- agent.Order{Want: observe, Interval: time.Hour} }()
+			}
+			if pass < 500 {
+				time.Sleep(time.Second) // long enough that no repair is in back-off
+				_ = r.fake.Run(deletion)
+			}
+		})
+		time.Sleep(10 * time.Minute)
+		if n := len(r.fake.Applied()); n > 40 {
+			t.Errorf("%d repairs, although mode: observe was sent during the third pass", n)
+		}
+		r.stop()
+	})
+}

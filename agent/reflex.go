@@ -62,7 +62,7 @@ func (d Desired) allows(a Repair) bool {
 // nil where the pass left anything to do or to wish for but what is not ours
 // to change. s may be nil, and is for the same want and vips.
 func (s *Standing) renew(p *pass, r Report, vips map[netip.Addr]bool) *Standing {
-	if len(r.Plan)+len(r.Would)+len(r.Conflicts) > 0 || r.State() > Warning {
+	if len(p.want.VIPs) == 0 || len(r.Plan)+len(r.Would)+len(r.Conflicts) > 0 || r.State() > Warning {
 		return nil
 	}
 	want := p.want.Focus(nil)

@@ -106,6 +106,17 @@ func part(prev, focused agent.Report) agent.Report {
 	return prev
 }
 
+// merged returns prev with what a partial report says of its findings in place
+// of what prev had: what that report has ended is not ended again by the next.
+func merged(prev, partial agent.Report) agent.Report {
+	known := part(prev, partial).After
+	rest := slices.DeleteFunc(slices.Clone(prev.After), func(f agent.Finding) bool {
+		return slices.ContainsFunc(known, func(k agent.Finding) bool { return k.Subject == f.Subject })
+	})
+	prev.After = append(rest, agent.NotOK(partial.After)...)
+	return prev
+}
+
 // A limiter writes the first lines of a kind and counts the others.
 type limiter struct {
 	log logrus.FieldLogger

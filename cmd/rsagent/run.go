@@ -134,6 +134,7 @@ func (d *daemon) report(r agent.Report, err error) {
 	d.front.health.Report(r, err)
 	if r.Scope.Partial {
 		d.teller.report(part(d.prev, r), r)
+		d.prev = merged(d.prev, r)
 		d.notify.pass(d.prev, nil) // the whole is as it was
 		return
 	}

@@ -145,3 +145,27 @@ level=info msg="in order again" got="undone 12 times in 3s" id=contended/sysctl/
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// What a partial report has ended is not ended again by the whole report that
+// follows, and what it has found is not found again.
+func TestPartialReportIsMergedOnce(t *testing.T) {
+	t.Parallel()
+	none := func(string) (health.Drift, bool) { return health.Drift{}, false }
+	finding := func(id string, s agent.Severity) agent.Finding {
+		return agent.Finding{Subject: agenttest.Subject(id), Severity: s, Want: "0", Got: s.String()}
+	}
+	open := agent.Report{After: []agent.Finding{finding(rpFilter, agent.Critical), finding("senders", agent.Warning)}}
+	const vip = "addr/tunl0/172.25.84.100"
+	partial := agent.Report{
+		Scope: agent.Scope{Partial: true, Settings: true},
+		After: []agent.Finding{finding(rpFilter, agent.OK), finding(vip, agent.Critical)},
+	}
+	prev := merged(open, partial)
+	whole := []agent.Finding{finding(rpFilter, agent.OK), finding(vip, agent.Critical), finding("senders", agent.Warning)}
+	if c := newChanges(prev, agent.Report{Before: whole, After: whole}, none); !c.none() {
+		t.Errorf("the whole report brings %+v", c)
+	}
+	if len(open.After) != 2 {
+		t.Errorf("the earlier report was changed: %v", open.After)
+	}
+}
