@@ -34,7 +34,7 @@ generate: FILES = /usr/include/bpf/bpf_helpers.h=libbpf-dev
 generate: deps ## the BPF programs of agent/audit, compiled; the result is committed
 	go generate ./agent/audit
 
-demo: deps build ## the classic scene on a real kernel, in a minute
+demo: deps build ## the classic scene on a real kernel: about 30 s
 	@bin/rslab demo
 
 test: deps build unit lint rules package-lint rpm browser launcher lab matrix ## everything, on three kernels
@@ -82,10 +82,10 @@ truth: deps build ## readiness against what a client sees, for every breakage an
 	go test -tags lab -count=1 -v -timeout 20m -run TestTruth -exec '$(CURDIR)/bin/rslab exec --timeout 20m --' ./cmd/rsagent
 
 bench: NEEDS += $(BENCH_NEEDS)
-bench: deps build bin/nginx ## rsagent beside what else does the same, into BENCH.md; ROWS=repair for some of it
+bench: deps build bin/nginx ## rsagent beside what else does the same, into the manual; ROWS=repair for some of it
 	go test -c -tags bench -o bin/bench.test ./agent/lab/bench
-	cd agent/lab/bench && $(CURDIR)/bin/rslab exec --cpus 2 --timeout 20m $(if $(ROWS),,--out $(CURDIR)/BENCH.md) -- \
-	  $(CURDIR)/bin/bench.test $(if $(ROWS),-rows '$(ROWS)',-out $(CURDIR)/BENCH.md) -commit '$(VERSION)' -machine '$(HOST)'
+	cd agent/lab/bench && $(CURDIR)/bin/rslab exec --cpus 2 --timeout 20m $(if $(ROWS),,--out $(CURDIR)/packaging/docs/benchmarks.md) -- \
+	  $(CURDIR)/bin/bench.test $(if $(ROWS),-rows '$(ROWS)',-out $(CURDIR)/packaging/docs/benchmarks.md) -commit '$(VERSION)' -machine '$(HOST)'
 
 # Only the program: the package would start a web server on this machine.
 bin/nginx:

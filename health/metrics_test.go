@@ -2,10 +2,13 @@ package health
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"rsagent/agent"
@@ -75,5 +78,35 @@ func TestRepairSeconds(t *testing.T) {
 		if !strings.Contains(body, "\n"+line+"\n") {
 			t.Errorf("no %s in\n%s", line, body)
 		}
+	}
+}
+
+// The manual has every metric, and no other.
+func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../packaging/docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(rsagent_\\w+)`").FindAllStringSubmatch(string(page), -1) {
+		documented[m[1]] = true
+	}
+	m := newMetrics(New(testConfig()))
+	ch := make(chan *prometheus.Desc, 100)
+	for _, c := range []prometheus.Collector{m, m.pass, m.repair, m.drifts, m.repairs, m.dropped} {
+		c.Describe(ch)
+	}
+	close(ch)
+	name := regexp.MustCompile(`fqName: "(\w+)"`)
+	for d := range ch {
+		n := name.FindStringSubmatch(d.String())[1]
+		if !documented[n] {
+			t.Errorf("no word about %s", n)
+		}
+		delete(documented, n)
+	}
+	for n := range documented {
+		t.Errorf("there is no %s", n)
 	}
 }

@@ -56,15 +56,16 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 		if len(args) != 2 || neg {
 			ts.Fatalf("usage: readme HEADING FILE")
 		}
-		block, err := readmeBlock(args[0])
+		block, err := docsBlock(args[0])
 		ts.Check(err)
 		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(block), 0o644))
 	},
 }
 
-// readmeBlock returns the first block of code below a heading of the README.
-func readmeBlock(heading string) (string, error) {
-	text, err := os.ReadFile("../../README.md")
+// docsBlock returns the first block of code below a heading of the manual's page
+// about directors.
+func docsBlock(heading string) (string, error) {
+	text, err := os.ReadFile("../../packaging/docs/directors.md")
 	if err != nil {
 		return "", err
 	}
@@ -81,5 +82,8 @@ func readmeBlock(heading string) (string, error) {
 			return block.String(), nil
 		}
 	}
-	return "", fmt.Errorf("README.md: no block of code below %q", heading)
+	if block.Len() > 0 {
+		return block.String(), nil
+	}
+	return "", fmt.Errorf("directors.md: no block of code below %q", heading)
 }

@@ -95,7 +95,7 @@ func long() host {
 		f := found(agent.Critical, "link/"+words, words, words)
 		f.Why = words
 		f.Fix = agent.LinkUp{Device: words}
-		h.findings = []agent.Finding{f, found(agent.Warning, "persist/"+words+".arp_ignore", words, words)}
+		h.findings = []agent.Finding{f, found(agent.Warning, "persist/net.ipv4.conf."+words+".arp_ignore", words, words)}
 		h.services = []health.ServiceResult{service(0, 65535, "/"+words, false, words), service(0, 80, "/"+words, true, words)}
 		h.drain = health.DrainState{Draining: true, Drain: health.Drain{Since: noon, Reason: words[:health.MaxReason]}}
 		h.drifts = []health.Drift{{ID: words, Want: words, Got: words, Action: words, By: words, Since: noon, Times: 1000}}

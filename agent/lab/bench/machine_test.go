@@ -12,13 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// document is BENCH.md: the machine, and the table.
+// document is packaging/docs/benchmarks.md: the machine, and the table.
 func document(table string) string {
 	var name unix.Utsname
 	_ = unix.Uname(&name) // fails only for a bad pointer
-	return fmt.Sprintf(`# Bench
+	return fmt.Sprintf(`# Benchmarks
 
-Made by %s on %s of commit %s. README.md says how to read it.
+Made by %s on %s of commit %s. [development.md](development.md) says how to read it.
 
 - host: %s
 - measured in: %s, %d processors, Linux %s

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"net/url"
@@ -19,22 +20,29 @@ import (
 	"rsagent/agent/config"
 )
 
-// TestReadmeIsComplete holds the README to every command, flag, config key
-// and family of IDs.
-func TestReadmeIsComplete(t *testing.T) {
-	t.Parallel()
-	b, err := os.ReadFile("../../README.md")
+// manual returns a page of it.
+func manual(t *testing.T, page string) string {
+	t.Helper()
+	b, err := os.ReadFile("../../packaging/docs/" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme := string(b)
+	return string(b)
+}
+
+// TestManualIsComplete holds the manual to every command, flag, config key,
+// exit code and family of IDs, each in its place. Metrics are held to it in
+// package health.
+func TestManualIsComplete(t *testing.T) {
+	t.Parallel()
+	commands := manual(t, "commands.md")
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
-		if c.Runnable() && c.Name() != "rsagent" && c.Name() != "help" && !c.HasSubCommands() && !strings.Contains(readme, "`"+c.CommandPath()) {
+		if c.Runnable() && c.Name() != "rsagent" && c.Name() != "help" && !c.HasSubCommands() && !strings.Contains(commands, "`"+c.CommandPath()) {
 			t.Errorf("no word about %s", c.CommandPath())
 		}
 		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if !strings.Contains(readme, "--"+f.Name) && f.Name != "output" {
+			if !regexp.MustCompile("--"+f.Name+`\b`).MatchString(commands) && f.Name != "output" {
 				t.Errorf("no word about --%s of %s", f.Name, c.CommandPath())
 			}
 		})
@@ -44,32 +52,40 @@ func TestReadmeIsComplete(t *testing.T) {
 	}
 	walk((&app{}).command())
 	for _, form := range agent.IDForms() {
-		if family, _, _ := strings.Cut(form.Form, "/"); !regexp.MustCompile("(?m)^\\| .*`" + family + "[`/]").MatchString(readme) {
+		if family, _, _ := strings.Cut(form.Form, "/"); !regexp.MustCompile("(?m)^\\| .*`" + family + "[`/]").MatchString(commands) {
 			t.Errorf("no word about the findings %s", form.Form)
 		}
 	}
+	for code := range 4 {
+		if !strings.Contains(commands, fmt.Sprintf("**%d** ", code)) {
+			t.Errorf("no word about exit code %d", code)
+		}
+	}
+	keys := manual(t, "configuration.md")
 	for _, m := range regexp.MustCompile(`(?m)^(\w+):`).FindAllStringSubmatch(string(config.Example()), -1) {
-		if !strings.Contains(readme, "`"+m[1]) {
+		if !strings.Contains(keys, "`"+m[1]) {
 			t.Errorf("no word about the config key %s", m[1])
 		}
 	}
 }
 
-// The hashes in the README are those of the config that it begins with.
+// The hashes in README and manual are those of the config that it begins with.
 func TestReadmeHashes(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	b = append(b, manual(t, "commands.md")...)
+	b = append(b, manual(t, "fleet.md")...)
 	cfg, problems := config.Parse("rsagent.yaml", []byte("vips: [172.25.84.100]\ndirectors: [172.25.84.4]\n"))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	hash := cfg.Hash()
 	found := regexp.MustCompile(`config ([0-9a-f]{6,})\b`).FindAllSubmatch(b, -1)
-	if len(found) != 2 {
-		t.Errorf("%q: want one from check and one from config check", found)
+	if len(found) < 4 {
+		t.Errorf("%q: want those of check and config check, in README and manual", found)
 	}
 	for _, m := range found {
 		if !strings.HasPrefix(hash, string(m[1])) {
@@ -95,11 +111,11 @@ type consulService struct {
 	} `json:"service"`
 }
 
-// TestReadmeForConsul holds the README's definition to Consul's reference, since
+// TestReadmeForConsul holds the manual's definition to Consul's reference, since
 // Debian has no Consul to try it with: no other keys, and values that it takes.
 func TestReadmeForConsul(t *testing.T) {
 	t.Parallel()
-	block, err := readmeBlock("Consul")
+	block, err := docsBlock("Consul")
 	if err != nil {
 		t.Fatal(err)
 	}
