@@ -132,7 +132,7 @@ func TestProbeDeviceIsNoDrift(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if diff := cmp.Diff(before, look(), cmp.Comparer(func(a, b agent.Action) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(before, look(), cmp.Comparer(func(a, b agent.Action) bool { return a == b }), cmp.Comparer(func(a, b agent.Subject) bool { return a == b })); diff != "" {
 			t.Errorf("findings (-without +with the device):\n%s", diff)
 		}
 		return d.Close()
