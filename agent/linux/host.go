@@ -33,7 +33,7 @@ type Host struct {
 	mu         sync.Mutex
 	handle     *netlink.Handle
 	conn       *conn // for what the library has no call for
-	settings   *sysctl.Tree
+	settings   settings
 	settle     time.Duration
 	replay     *replays
 	box        *agent.Mailbox // of Watch; nil before
@@ -72,7 +72,7 @@ func New(options ...Option) (*Host, error) {
 		handle.Close()
 		return nil, fmt.Errorf("netlink: %w", err)
 	}
-	k := &Host{handle: handle, conn: conn, settings: sysctl.Open(""), replay: &replays{root: "/", known: hostNetwork()}}
+	k := &Host{handle: handle, conn: conn, settings: settings{tree: sysctl.Open("")}, replay: &replays{root: "/", known: hostNetwork()}}
 	for _, o := range options {
 		o(k)
 	}
@@ -85,7 +85,7 @@ func (k *Host) Close() {
 	defer k.mu.Unlock()
 	k.handle.Close()
 	k.conn.close()
-	_ = k.settings.Close()
+	_ = k.settings.close()
 	k.reflexes.close()
 }
 
@@ -117,7 +117,7 @@ func (k *Host) set(a agent.SetSysctl) error {
 	if isAnnounced(a.Key) {
 		k.ground.write(a.Key, a.Value)
 	}
-	err := k.settings.Write(a.Key, a.Value)
+	err := k.settings.write(a.Key, a.Value)
 	k.ground.suspect(a.Key)
 	return err
 }
@@ -137,7 +137,7 @@ func (k *Host) applyOne(ctx context.Context, a agent.Action) error {
 	case agent.Unpersist:
 		return k.replay.clear(a)
 	case agent.RestoreSysctl:
-		return k.settings.Write(a.Key, a.Value)
+		return k.settings.write(a.Key, a.Value)
 	case agent.LinkUp:
 		return k.setLink(a, a.Device, k.handle.LinkSetUp)
 	case agent.LinkDown:

@@ -71,7 +71,7 @@ func (k *Host) Observe(ctx context.Context, want agent.Desired) (agent.Observed,
 // is. Settings that may have been written since are read.
 func (k *Host) onGround(got *agent.Observed) bool {
 	for _, key := range k.ground.suspects() {
-		v, err := k.settings.Read(key)
+		v, err := k.settings.read(key)
 		switch {
 		case err == nil:
 			k.ground.set(key, v)
@@ -135,7 +135,7 @@ func (k *Host) shared(got *agent.Observed, scopes []string) {
 	for _, scope := range scopes {
 		for _, name := range append(slices.Clone(sysctl.Names), forwarding) {
 			key := sysctl.Key{Scope: scope, Name: name}
-			v, err := k.settings.Read(key)
+			v, err := k.settings.read(key)
 			if err == nil {
 				got.Sysctls[key] = v
 				continue

@@ -117,7 +117,7 @@ func (k *Host) written(key sysctl.Key, value int) []agent.Reflex {
 	}, func(m agent.Reflex) error {
 		fix := m.Fix.(agent.SetSysctl)
 		k.ground.write(fix.Key, fix.Value)
-		return k.settings.Write(fix.Key, fix.Value)
+		return k.settings.write(fix.Key, fix.Value)
 	})
 }
 

@@ -139,7 +139,7 @@ func (r *reloading) refuse(text string, complaints ...string) {
 		r.Fatal(err)
 	}
 	_ = r.agent.Signal(syscall.SIGHUP)
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(r.agent.Output()[said:], "config refused"); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(r.agent.Output()[said:], "config rejected"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.Fatalf("not refused:\n%s", r.agent.Output())
 		}
