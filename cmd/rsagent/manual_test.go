@@ -146,3 +146,21 @@ func TestReadmeForConsul(t *testing.T) {
 		t.Errorf("path %s: want that of a VIP: %v", u.Path, err)
 	}
 }
+
+// Every page of the manual is in the rpm, which takes no pattern for it.
+func TestManualIsPackaged(t *testing.T) {
+	t.Parallel()
+	pages, err := os.ReadDir("../../packaging/docs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := os.ReadFile("../../packaging/nfpm.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		if !strings.Contains(string(list), "docs/"+p.Name()+",") {
+			t.Errorf("nfpm.yaml does not have %s", p.Name())
+		}
+	}
+}
